@@ -94,12 +94,12 @@ def parts(model_dir: str) -> None:
     from estimator_lab.tf1 import prepare_process, tf
     from estimator_lab.training.checks import prepared
     from estimator_lab.training.plan import make_plan
-    from estimator_lab.training.settings import Settings
+    from estimator_lab.training.settings import TrainSettings
     from estimator_lab.training.train import train
 
     prepare_process()
     lap('other imports')
-    settings = Settings(model='mlp', max_steps=1, model_dir=Path(model_dir))
+    settings = TrainSettings(model='mlp', max_steps=1, model_dir=Path(model_dir))
     settings = prepared(settings, lambda line: None)
     lap('the built-in faces')
     plan = make_plan(settings, lambda line: None)

@@ -36,7 +36,7 @@ from estimator_lab.data.input.stream import Stream
 from estimator_lab.data.readers import dataset, input_fn, stream
 from estimator_lab.data.sources.arrays import array_source, check_values, is_array
 from estimator_lab.training.checks import prepared
-from estimator_lab.training.settings import Settings
+from estimator_lab.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from estimator_lab.data.input.input_fns import InputFunction
@@ -137,7 +137,7 @@ def fit(
     check_given(hparams=hparams)
     if say is not None and not callable(say):
         raise FlagError(f'say={say!r} must be a function of a line, such as print, or None.')
-    for name in settings.keys() - settings_of(Settings).keys():
+    for name in settings.keys() - settings_of(TrainSettings).keys():
         if name in settings_of(find_model(model).params):
             raise FlagError(
                 f'{name} is a hyper-parameter: give hparams={{{name!r}: {shown(settings[name])}}}.'
@@ -148,7 +148,9 @@ def fit(
     if 'data' in arrays:
         _, *sides, channels = arrays['data'].images.shape
         values = {'image_size': max(sides), 'channels': channels, **values}
-    chosen = settings_from(Settings, {name: value for name, value in values.items() if name not in arrays})
+    chosen = settings_from(
+        TrainSettings, {name: value for name, value in values.items() if name not in arrays}
+    )
     given: dict[str, Any] = {'hparams': hparams, **{name: (source,) for name, source in arrays.items()}}
     chosen = dataclasses.replace(chosen, **given)
 
@@ -200,7 +202,7 @@ def settings() -> dict[str, str]:
         >>> api.settings()['image_size']
         '128: side in pixels to which images are scaled'
     """
-    return _described(settings_of(Settings))
+    return _described(settings_of(TrainSettings))
 
 
 def hparams(model: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from estimator_lab.base.settings import settings_that_are
 from estimator_lab.base.urls import hide_secrets
 from estimator_lab.core.registry import MODELS, find_model
 from estimator_lab.training.checks import prepared
-from estimator_lab.training.settings import Settings
+from estimator_lab.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from estimator_lab.data.archives.opened import Archives
@@ -31,7 +31,7 @@ Models:
 _LENGTH = ('epochs', 'max_steps')
 
 
-def main(settings: Settings, line: command.CommandLine) -> int:
+def main(settings: TrainSettings, line: command.CommandLine) -> int:
     """Runs the command; returns its exit status."""
     if settings.hparams == 'help':
         params = find_model(settings.model).params
@@ -155,7 +155,7 @@ def _next_command(line: command.CommandLine) -> str:
     if 'data' in line.given:
         return _command(line, _LENGTH, '--max_steps=...')
     own = ('--data=TRAIN.tar', '--eval_data=TEST.tar', '--model_dir=runs/mine')
-    return _command(line, settings_that_are(Settings, 'of_one_run'), *own)
+    return _command(line, settings_that_are(TrainSettings, 'of_one_run'), *own)
 
 
 def _command(line: command.CommandLine, left_out: Sequence[str] = (), *more: str) -> str:
@@ -164,7 +164,7 @@ def _command(line: command.CommandLine, left_out: Sequence[str] = (), *more: str
     return f'{command.python()} -m estimator_lab.train {shlex.join(map(hide_secrets, [*kept, *more]))}'
 
 
-COMMAND = command.Command(main, _USAGE, Settings)
+COMMAND = command.Command(main, _USAGE, TrainSettings)
 
 if __name__ == '__main__':
     COMMAND.run_and_leave()

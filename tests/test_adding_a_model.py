@@ -16,7 +16,7 @@ import pytest
 from estimator_lab import api, dream, evaluate, export, inspect, predict, report, train
 from estimator_lab.core.model import Drawing
 from estimator_lab.core.picture import heat_map
-from estimator_lab.core.registry import MODELS, Entry, find_model
+from estimator_lab.core.registry import MODELS, ModelEntry, find_model
 from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
 from tests.models.contract import declarations, runs
@@ -38,7 +38,7 @@ def maxout(monkeypatch):
     module = types.ModuleType(NAME)
     monkeypatch.setitem(sys.modules, NAME, module)
     exec(compile(FILE, 'maxout.py', 'exec'), vars(module))
-    monkeypatch.setitem(MODELS, 'maxout', eval(f'{{{LINE}}}', {'Entry': Entry})['maxout'])
+    monkeypatch.setitem(MODELS, 'maxout', eval(f'{{{LINE}}}', {'ModelEntry': ModelEntry})['maxout'])
     return module
 
 

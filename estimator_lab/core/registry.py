@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from estimator_lab.core.model import AnyModel
 
 
-class Entry(NamedTuple):
+class ModelEntry(NamedTuple):
     """A model that is not loaded.
 
     Attributes:
@@ -23,20 +23,20 @@ class Entry(NamedTuple):
     kinds: tuple[str, ...] = ('image',)
 
 
-MODELS: Mapping[str, Entry] = {
-    'cnn': Entry("the notes' convolutional network, for classification"),
-    'mlp': Entry('a feed-forward network with dropout'),
-    'vgg': Entry('a very deep convolutional network (VGG-11 to VGG-19), for classification'),
-    'resnet': Entry('a residual network (ResNet-18 to ResNet-152), for classification'),
-    'recurrent': Entry('recurrent networks that read an image as a sequence, for classification'),
-    'recursive': Entry(
+MODELS: Mapping[str, ModelEntry] = {
+    'cnn': ModelEntry("the notes' convolutional network, for classification"),
+    'mlp': ModelEntry('a feed-forward network with dropout'),
+    'vgg': ModelEntry('a very deep convolutional network (VGG-11 to VGG-19), for classification'),
+    'resnet': ModelEntry('a residual network (ResNet-18 to ResNet-152), for classification'),
+    'recurrent': ModelEntry('recurrent networks that read an image as a sequence, for classification'),
+    'recursive': ModelEntry(
         'a recursive network on trees, or on the quadtrees of images, for classification', ('tree', 'image')
     ),
-    'dbn': Entry('a deep belief network: pre-trained layer by layer, then fine-tuned, for classification'),
-    'rbm': Entry('a restricted Boltzmann machine: features, reconstructions and samples'),
-    'autoencoder': Entry('reconstructs images from a small code: compression, denoising, outliers'),
-    'gan': Entry('a generative adversarial network: a generator of images against a discriminator'),
-    'style': Entry('a network that paints photos in the style of one or more pictures'),
+    'dbn': ModelEntry('a deep belief network: pre-trained by layers, then fine-tuned, for classification'),
+    'rbm': ModelEntry('a restricted Boltzmann machine: features, reconstructions and samples'),
+    'autoencoder': ModelEntry('reconstructs images from a small code: compression, denoising, outliers'),
+    'gan': ModelEntry('a generative adversarial network: a generator of images against a discriminator'),
+    'style': ModelEntry('a network that paints photos in the style of one or more pictures'),
 }
 """By name, which the module in `estimator_lab.models` has too."""
 

@@ -1,4 +1,4 @@
-"""Settings before a training: checked without TensorFlow, which takes seconds to load, and completed."""
+"""TrainSettings before a training: checked without TensorFlow, which takes seconds to load, and completed."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from estimator_lab.data.demo_sets.archives import demo_faces
 from estimator_lab.data.images.augment import parse_augmentation
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources.source import Source, expand
-from estimator_lab.training.settings import Settings
+from estimator_lab.training.settings import TrainSettings
 
 EXPORTS = ('best', 'latest', 'final')
 """The names that --export accepts."""
@@ -24,7 +24,7 @@ EXPORTS = ('best', 'latest', 'final')
 _MOST_EPOCHS = 1_000_000
 
 
-def prepared(settings: Settings, say: Callable[[str], None]) -> Settings:
+def prepared(settings: TrainSettings, say: Callable[[str], None]) -> TrainSettings:
     """Returns settings that can work whatever the data, with their folder and, if they name none, their data.
 
     Without data, a run trains and evaluates on the built-in faces. Its folder is runs/MODEL by default.
@@ -61,7 +61,7 @@ def _check_files(name: str, patterns: Sequence[str | Source]) -> None:
         raise DataError(f'{option(name)}: {error.marked}') from error
 
 
-def _check_settings(settings: Settings) -> None:
+def _check_settings(settings: TrainSettings) -> None:
     parse_augmentation(settings.augment, settings.seed, settings.image_size)
     parse_split(settings.split)
     if settings.split and settings.eval_data:

@@ -13,7 +13,7 @@ from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import Vocabulary, read_label_table, read_vocabulary
 from estimator_lab.data.sources.source import expand
 from estimator_lab.training.checks import parse_split
-from estimator_lab.training.settings import Settings
+from estimator_lab.training.settings import TrainSettings
 
 _LABELS_NAMED = 3
 _MOST_EVALUATED = 20_000  # of the training data, without --eval_data, --split and --eval_steps
@@ -52,7 +52,7 @@ class Inputs:
         return self.train, self.evaluation
 
 
-def open_inputs(settings: Settings, task: Task, known_labels: Sequence[str], say: Say) -> Inputs:
+def open_inputs(settings: TrainSettings, task: Task, known_labels: Sequence[str], say: Say) -> Inputs:
     """Opens the archives of a run and checks that they can be trained on.
 
     If the model accepts several kinds of examples, the first archive decides. For archives that can be read
@@ -105,7 +105,7 @@ def open_inputs(settings: Settings, task: Task, known_labels: Sequence[str], say
 
 
 @contextlib.contextmanager
-def _naming(flag: str, settings: Settings) -> Iterator[None]:
+def _naming(flag: str, settings: TrainSettings) -> Iterator[None]:
     """Begins an error of data with the flag that names them, if several do."""
     try:
         yield
@@ -115,11 +115,11 @@ def _naming(flag: str, settings: Settings) -> Iterator[None]:
         raise DataError(f'{flag}: {error.marked}') from error
 
 
-def check_settings_for(kind: Kind, settings: Settings, kinds: Iterable[Kind]) -> None:
+def check_settings_for(kind: Kind, settings: TrainSettings, kinds: Iterable[Kind]) -> None:
     """Raises FlagError if a setting was given that is only for another of the kinds of example."""
     for other in kinds:
         for name in sorted(other.settings - kind.settings):
-            if getattr(settings, name) != getattr(Settings(), name):
+            if getattr(settings, name) != getattr(TrainSettings(), name):
                 raise FlagError(
                     f'{option(name)} is for {other.noun}, but {option.model}={settings.model} takes '
                     f'{kind.noun}.'
@@ -148,7 +148,7 @@ def _has_unseen(evaluation: Archives, train: Archives, say: Say) -> bool:
     return has_unseen
 
 
-def open_pretraining(settings: Settings, inputs: Inputs, say: Say) -> Inputs:
+def open_pretraining(settings: TrainSettings, inputs: Inputs, say: Say) -> Inputs:
     """Returns what a run pre-trains on: --pretrain_data, which needs no labels, or else its own data.
 
     Raises:
@@ -182,7 +182,7 @@ def balanced_weights(inputs: Inputs) -> tuple[float, ...]:
     return tuple(sum(occurring) / (len(occurring) * (count or 1)) for count in counts)
 
 
-def check_enough(inputs: Inputs, settings: Settings, smallest_batch: int) -> None:
+def check_enough(inputs: Inputs, settings: TrainSettings, smallest_batch: int) -> None:
     """Checks that there are enough examples for a step.
 
     Raises:
@@ -205,7 +205,7 @@ def check_enough(inputs: Inputs, settings: Settings, smallest_batch: int) -> Non
 
 
 def _vocabulary(
-    settings: Settings, task: Task, train: Archives, known_labels: Sequence[str]
+    settings: TrainSettings, task: Task, train: Archives, known_labels: Sequence[str]
 ) -> Vocabulary | None:
     if settings.vocabulary:
         return read_vocabulary(settings.vocabulary)
@@ -230,12 +230,12 @@ def _vocabulary(
     )
 
 
-def _once(settings: Settings) -> str:
+def _once(settings: TrainSettings) -> str:
     return f'{option.data}={",".join(settings.data)} can be read only once'
 
 
 def _check_vocabulary(
-    settings: Settings, vocabulary: Vocabulary, train: Archives, evaluation: Archives, say: Say
+    settings: TrainSettings, vocabulary: Vocabulary, train: Archives, evaluation: Archives, say: Say
 ) -> None:
     """Checks that a vocabulary has all labels of training, and some of evaluation; reports what it lacks."""
     lacking, count = _unknown(train, vocabulary)

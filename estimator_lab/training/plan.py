@@ -1,4 +1,4 @@
-"""Settings -> what training will do, checked before anything is written."""
+"""TrainSettings -> what training will do, checked before anything is written."""
 
 import itertools
 import math
@@ -37,7 +37,7 @@ from estimator_lab.training.inputs import (
     open_pretraining,
 )
 from estimator_lab.training.precision import FLOAT32, check_precision
-from estimator_lab.training.settings import Settings
+from estimator_lab.training.settings import TrainSettings
 from estimator_lab.training.stages import Stage, plan_stages
 from estimator_lab.training.warm_start import WarmStart, open_warm_start
 
@@ -58,7 +58,7 @@ class Plan:
       look: what the first look at the training examples has shown.
     """
 
-    settings: Settings
+    settings: TrainSettings
     say: Say
     cluster: Cluster
     architecture: AnyModel
@@ -88,12 +88,12 @@ class Plan:
     @property
     def choices(self) -> dict[str, Any]:
         """What the user chose and has an effect, by name, for comparison with other runs."""
-        names = (*settings_that_are(Settings, 'recorded'), 'batch_size')
+        names = (*settings_that_are(TrainSettings, 'recorded'), 'batch_size')
         chosen = {name: getattr(self.settings, name) for name in names}
         return {**chosen, **settings_in_use(self.params), 'steps': self.max_steps}
 
 
-def make_plan(settings: Settings, say: Say = print) -> Plan:
+def make_plan(settings: TrainSettings, say: Say = print) -> Plan:
     """Returns what training with these settings will do; opens its data.
 
     Raises:
@@ -156,7 +156,7 @@ def _read_folder(model_dir: Path) -> Record | None:
     return previous
 
 
-def _look(settings: Settings, train: Archives) -> tuple[Archives, Look]:
+def _look(settings: TrainSettings, train: Archives) -> tuple[Archives, Look]:
     """Returns a data set after a look at some examples, and what these show.
 
     A pipe can be read only once: its first examples are looked at, and kept, to be read first.
@@ -176,7 +176,7 @@ def _look(settings: Settings, train: Archives) -> tuple[Archives, Look]:
 
 
 def _with_data(
-    params: Any, model: AnyModel, settings: Settings, inputs: Inputs, previous: Record | None, look: Look
+    params: Any, model: AnyModel, settings: TrainSettings, inputs: Inputs, previous: Record | None, look: Look
 ) -> Any:
     """Returns parameters with what the data and its settings decide, or of a resumed run."""
     train = inputs.train
@@ -194,7 +194,7 @@ def _with_data(
     return replace(params, image_shape=settings.image_shape, vocabulary=inputs.labels, **decided).for_data()
 
 
-def _frozen(settings: Settings, model: AnyModel, params: Any) -> tuple[str, ...]:
+def _frozen(settings: TrainSettings, model: AnyModel, params: Any) -> tuple[str, ...]:
     """Returns the names of the layers that --freeze keeps; raises FlagError if it names none."""
     if not settings.freeze:
         return ()
@@ -214,7 +214,7 @@ def _frozen(settings: Settings, model: AnyModel, params: Any) -> tuple[str, ...]
     return tuple(names[: names.index(settings.freeze) + 1])
 
 
-def _check_method(settings: Settings, cluster: Cluster, model: AnyModel, params: Any) -> None:
+def _check_method(settings: TrainSettings, cluster: Cluster, model: AnyModel, params: Any) -> None:
     """Raises FlagError for a method of training that its precision or a cluster excludes."""
     if not is_first_order(params) and settings.precision != FLOAT32:
         raise FlagError(
@@ -231,7 +231,9 @@ def _check_method(settings: Settings, cluster: Cluster, model: AnyModel, params:
             raise FlagError(f'{what} takes one process, but TF_CONFIG names a cluster.')
 
 
-def _open_reader(settings: Settings, params: Any, inputs: Inputs, pretraining: Inputs, look: Look) -> Reader:
+def _open_reader(
+    settings: TrainSettings, params: Any, inputs: Inputs, pretraining: Inputs, look: Look
+) -> Reader:
     opened = *inputs.archives, *pretraining.archives
     options = ReaderOptions(
         image_shape=settings.image_shape,
@@ -249,7 +251,7 @@ def _open_reader(settings: Settings, params: Any, inputs: Inputs, pretraining: I
 
 
 def _warm_start(
-    settings: Settings, model: AnyModel, reader: Reader, stages: Sequence[Stage], say: Say
+    settings: TrainSettings, model: AnyModel, reader: Reader, stages: Sequence[Stage], say: Say
 ) -> WarmStart | None:
     """Returns where the first weights come from; reports weights of --warm_start that are not used."""
     folder = settings.model_dir

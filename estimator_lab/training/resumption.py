@@ -13,10 +13,10 @@ from estimator_lab.data.archives.places import pack, unpack
 from estimator_lab.runs.record import InputRecord
 from estimator_lab.training.cluster import Cluster
 from estimator_lab.training.inputs import Inputs
-from estimator_lab.training.settings import Settings
+from estimator_lab.training.settings import TrainSettings
 
-_RECORDED = settings_that_are(Settings, 'recorded')
-_OF_THE_ORDER = [*settings_that_are(Settings, 'of_order'), 'shuffling']
+_RECORDED = settings_that_are(TrainSettings, 'recorded')
+_OF_THE_ORDER = [*settings_that_are(TrainSettings, 'of_order'), 'shuffling']
 _CLAUSES = {
     'workers': 'workers were {}, are {}',
     'batch_size': 'examples in a step were {}, are {}',
@@ -56,7 +56,7 @@ class Resumption:
         return f'Since the last start: {"; ".join(self.changes)}.' if self.changes else ''
 
 
-def record_of(settings: Settings, inputs: Inputs, cluster: Cluster, step: int) -> InputRecord:
+def record_of(settings: TrainSettings, inputs: Inputs, cluster: Cluster, step: int) -> InputRecord:
     """Returns what experiment.json says of the input of a phase that begins with these settings at a step."""
     recorded: dict[str, Any] = {
         'batch_size': settings.batch_size * cluster.batches_a_step,  # of all workers, however many they are

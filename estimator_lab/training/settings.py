@@ -15,7 +15,7 @@ MOST_STEPS = 1_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class TrainSettings:
     """The settings of a training run, which are also the flags of `estimator_lab.train`.
 
     `model_dir` must be given; for the command its default is runs/MODEL.

@@ -18,7 +18,7 @@ from estimator_lab.training.cluster import Cluster
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.position import position_of
 from estimator_lab.training.resumption import Resumption, follow, record_of, resume
-from estimator_lab.training.settings import MOST_STEPS, Settings
+from estimator_lab.training.settings import MOST_STEPS, TrainSettings
 
 DEFAULT_EPOCHS = 10
 """Passes over the data, if neither they nor the steps are given and the data is not small."""
@@ -88,7 +88,12 @@ class Stage:
 
 
 def plan_stages(
-    settings: Settings, cluster: Cluster, model: AnyModel, params: Any, inputs: Inputs, pretraining: Inputs
+    settings: TrainSettings,
+    cluster: Cluster,
+    model: AnyModel,
+    params: Any,
+    inputs: Inputs,
+    pretraining: Inputs,
 ) -> tuple[Stage, ...]:
     """Returns the stages of a run, in order; the last one ends where the settings say.
 
@@ -109,7 +114,7 @@ def plan_stages(
 
 
 def _stage(
-    settings: Settings,
+    settings: TrainSettings,
     cluster: Cluster,
     model: AnyModel,
     params: Any,
@@ -165,7 +170,7 @@ def _new(now: InputRecord, inputs: Inputs, before: Stage | None) -> Resumption:
     return follow(former, now, inputs)
 
 
-def _last_step(settings: Settings, phase: Phase, resumption: Resumption, start: int) -> int:
+def _last_step(settings: TrainSettings, phase: Phase, resumption: Resumption, start: int) -> int:
     """Returns the global step at which a phase ends that goes on at step `start`."""
     record = resumption.input
     first, epochs = record.first_step, phase.epochs

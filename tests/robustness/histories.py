@@ -38,7 +38,7 @@ from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.runs.record import Record, read_record, write_record
 from estimator_lab.training import stages
 from estimator_lab.training.inputs import Inputs
-from estimator_lab.training.settings import Settings
+from estimator_lab.training.settings import TrainSettings
 from estimator_lab.training.stages import Stage
 from tests.robustness.driver import Tally, main
 from tests.robustness.history_model import BUFFERS, Contents, File, Flags, Last, Place, expected
@@ -229,7 +229,7 @@ class History(RuleBasedStateMachine):
     def _plan(self, step: int | None, before: Record | None) -> Stage:
         flags, paths = self.flags, list(map(str, self.files.by_path))
         archives = open_archives(paths, IMAGES, say=lambda line: None)
-        settings = Settings(
+        settings = TrainSettings(
             data=paths,
             model_dir=self.model_dir,
             batch_size=flags.batch_size,

@@ -6,7 +6,7 @@ from estimator_lab.base.errors import with_dashes
 from estimator_lab.tf1 import tf
 from estimator_lab.training.checks import prepared
 from estimator_lab.training.plan import make_plan
-from estimator_lab.training.settings import Settings
+from estimator_lab.training.settings import TrainSettings
 from estimator_lab.training.train import train as train_plan
 from tests.support.archive_files import small_archive
 
@@ -25,7 +25,7 @@ def cnn_settings(data, model_dir, /, **changes):
         'hparams': SMALL,
         'save_checkpoints_steps': 100,
     }
-    return Settings(**{**given, **changes})
+    return TrainSettings(**{**given, **changes})
 
 
 def opened(settings):
@@ -53,7 +53,7 @@ def train(folder, model, hparams, **settings):
       hparams: its hyper-parameters.
       **settings: further settings.
     """
-    given = {'model': model, 'hparams': hparams, 'image_size': Settings.image_size, 'max_steps': None}
+    given = {'model': model, 'hparams': hparams, 'image_size': TrainSettings.image_size, 'max_steps': None}
     chosen = cnn_settings(small_archive(folder), folder / 'model', **{**given, **settings})
     trained(chosen)
     return chosen.model_dir

@@ -7,7 +7,7 @@ from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.resumption import follow, record_of, resume
-from estimator_lab.training.settings import Settings
+from estimator_lab.training.settings import TrainSettings
 
 A, B, C, D, E = (Identity(f'{name}.tar', 24 if name == 'a' else 8, f'of {name}') for name in 'abcde')
 
@@ -35,7 +35,7 @@ def inputs(*archives, random=True, **changes):
 class Start:
     """Today's settings and archives, compared to the records of a test."""
 
-    settings: Settings
+    settings: TrainSettings
     inputs: Inputs
     workers: int = 1
     batches_a_step: int = 1
@@ -54,4 +54,4 @@ class Start:
 def start(*archives, workers=1, batches=1, random=True, evaluation=(), **settings):
     read = inputs(*archives, random=random, evaluation=FakeDataSet(evaluation))
     flags = {'batch_size': 6, 'eval_data': ['x'] if evaluation else (), **settings}
-    return Start(Settings(**flags), read, workers, batches)
+    return Start(TrainSettings(**flags), read, workers, batches)

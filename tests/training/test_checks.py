@@ -1,4 +1,4 @@
-"""Settings that are refused before TensorFlow is loaded and any data is read."""
+"""TrainSettings that are refused before TensorFlow is loaded and any data is read."""
 
 import dataclasses
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.settings import settings_of
 from estimator_lab.training.checks import prepared
-from estimator_lab.training.settings import Settings
+from estimator_lab.training.settings import TrainSettings
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from estimator_lab.training.settings import Settings
 )
 def test_what_is_wrong_whatever_the_data(settings, words):
     with pytest.raises((FlagError, DataError)) as caught:
-        prepared(Settings(**{'data': (__file__,), 'model_dir': Path('runs/new'), **settings}), print)
+        prepared(TrainSettings(**{'data': (__file__,), 'model_dir': Path('runs/new'), **settings}), print)
     assert words in str(caught.value)
 
 
@@ -50,13 +50,13 @@ def test_a_folder_that_is_no_run_is_not_written_to(cnn_dir, tmp_path):
         ({'data': (str(cnn_dir),)}, f"data: '{cnn_dir}/' holds a trained model (experiment.json), not exam"),
     ):
         with pytest.raises((FlagError, DataError)) as caught:
-            prepared(Settings(**{'data': data, 'model_dir': tmp_path / 'new', **settings}), print)
+            prepared(TrainSettings(**{'data': data, 'model_dir': tmp_path / 'new', **settings}), print)
         assert words in str(caught.value)
-    assert prepared(Settings(data=data, model_dir=cnn_dir), print).model_dir == cnn_dir
+    assert prepared(TrainSettings(data=data, model_dir=cnn_dir), print).model_dir == cnn_dir
 
 
 def test_a_new_folder_is_not_left(tmp_path):
-    prepared(Settings(data=(__file__,), model_dir=tmp_path / 'a' / 'b'), print)
+    prepared(TrainSettings(data=(__file__,), model_dir=tmp_path / 'a' / 'b'), print)
     assert not (tmp_path / 'a').exists()
 
 
@@ -68,8 +68,8 @@ def test_several_processes_of_a_cluster_check_one_new_folder(tmp_path, monkeypat
         path.rmdir()  # as another process does, between the two calls of this one
 
     monkeypatch.setattr(Path, 'mkdir', made_and_removed)
-    prepared(Settings(data=(__file__,), model_dir=tmp_path / 'new'), print)
+    prepared(TrainSettings(data=(__file__,), model_dir=tmp_path / 'new'), print)
 
 
 def test_every_setting_is_declared():
-    assert set(settings_of(Settings)) == {field.name for field in dataclasses.fields(Settings)}
+    assert set(settings_of(TrainSettings)) == {field.name for field in dataclasses.fields(TrainSettings)}

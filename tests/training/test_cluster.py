@@ -18,7 +18,7 @@ from estimator_lab.runs.record import InputRecord, Record
 from estimator_lab.tf1 import tf
 from estimator_lab.training import watch as watching
 from estimator_lab.training.cluster import Cluster, check_agreement, read_cluster
-from estimator_lab.training.settings import Settings
+from estimator_lab.training.settings import TrainSettings
 from estimator_lab.training.watch import Watch
 from tests.support.cluster import free_ports
 
@@ -210,7 +210,7 @@ def test_without_a_cluster_there_is_one_process(read, tf_config):
 
 
 def test_the_flag_knows_all_distributions():
-    choices = settings_of(Settings)['distribution'].choices
+    choices = settings_of(TrainSettings)['distribution'].choices
     assert choices == ('none', 'mirrored', 'multi_worker', 'parameter_server')
 
 

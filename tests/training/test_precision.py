@@ -8,9 +8,9 @@ from estimator_lab.base.settings import settings_of
 from estimator_lab.models.cnn import model_fn
 from estimator_lab.tf1 import tf
 from estimator_lab.training.precision import check_precision, session_config
-from estimator_lab.training.settings import Settings
+from estimator_lab.training.settings import TrainSettings
 
-PRECISIONS = settings_of(Settings)['precision'].choices
+PRECISIONS = settings_of(TrainSettings)['precision'].choices
 PARAMS = {'image_shape': (16, 16, 1), 'vocabulary': tuple('abc'), 'filters': 8, 'dense_units': 16}
 QUIET = {'dropout_rate': 0.0, 'learning_rate_schedule': 'constant', 'warmup_steps': 0}
 

@@ -13,7 +13,7 @@ from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
 from estimator_lab.training.position import CONSUMED
 from estimator_lab.training.resumption import Resumption
-from estimator_lab.training.settings import Settings
+from estimator_lab.training.settings import TrainSettings
 from estimator_lab.training.stages import plan_stages
 from tests.training.starts import A, B, Start, inputs, start
 
@@ -26,7 +26,7 @@ def planned(tmp_path):
     """Plans the phases of a run with some settings."""
 
     def make(phases=(LAST,), pretraining=None, sources=(A,), batches=1, params=PARAMS, **settings):
-        given = Settings(**{'model_dir': tmp_path, 'batch_size': 6, **settings})
+        given = TrainSettings(**{'model_dir': tmp_path, 'batch_size': 6, **settings})
         read = inputs(*sources)
         model = Model('dbn', TrainingParams, None, phases=lambda params: list(phases))
         here = Start(given, read, 1, batches)  # stands in for the cluster

@@ -17,7 +17,7 @@ from estimator_lab.inference.exporting import export
 from estimator_lab.inference.settings import ExportSettings
 from estimator_lab.models.recursive import model as recursive
 from estimator_lab.runs.trained import Trained
-from estimator_lab.training.settings import Settings
+from estimator_lab.training.settings import TrainSettings
 from tests.support.archive_files import encoded, picture, small_archive
 from tests.support.commands import invoke
 from tests.support.exports import assert_same, of_saved_model
@@ -36,7 +36,7 @@ def data(tmp_path_factory):
 
 
 def settings(trees, model_dir, **changes):
-    given = {'model': 'recursive', 'hparams': SMALL, 'image_size': Settings.image_size, 'batch_size': 8}
+    given = {'model': 'recursive', 'hparams': SMALL, 'image_size': TrainSettings.image_size, 'batch_size': 8}
     steps = {'max_steps': STEPS, 'save_checkpoints_steps': 3}
     return cnn_settings(
         trees.train, model_dir, **{**given, **steps, 'eval_data': [str(trees.test)], **changes}

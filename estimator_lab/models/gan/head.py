@@ -15,7 +15,7 @@ from estimator_lab.core.summaries import histogram, rows_picture, weight_histogr
 from estimator_lab.models.gan.game import Played, RealBatch, play
 from estimator_lab.models.gan.judge import judged
 from estimator_lab.models.gan.networks import AVERAGE, GENERATOR, HIDDEN, discriminator, generator
-from estimator_lab.models.gan.scores import Samples, diversity, spread
+from estimator_lab.models.gan.scores import ImagesAndFakes, diversity, spread
 from estimator_lab.tf1 import EstimatorSpec, SessionRunHook, Tensor, tf
 
 _ROWS = 8  # of samples in a picture
@@ -140,7 +140,7 @@ def eval_spec(args: Args[Any], batch: RealBatch) -> EstimatorSpec:
     )
 
 
-def _samples(args: Args[Any], batch: RealBatch) -> tuple[Samples, Tensor | None]:
+def _samples(args: Args[Any], batch: RealBatch) -> tuple[ImagesAndFakes, Tensor | None]:
     """Returns images with as many fakes, the same in each evaluation, and the one-hot classes of both."""
     params = args.params
     noise = Noise(fixed_seeds(args.features, tf.shape(batch.images)[0])[0])
@@ -152,11 +152,11 @@ def _samples(args: Args[Any], batch: RealBatch) -> tuple[Samples, Tensor | None]
         ids = tf.argmax(classes, axis=1)
     latent = noise.normal(tf.stack([tf.shape(real)[0], params.latent_size]))
     fake = generator(latent, classes, params, AVERAGE)
-    return Samples(to_unit_range(real), to_unit_range(fake), ids), classes
+    return ImagesAndFakes(to_unit_range(real), to_unit_range(fake), ids), classes
 
 
 def _projector_hook(
-    hidden: Tensor, real: Tensor, fake: Tensor, samples: Samples, images: Tensor, folder: Path
+    hidden: Tensor, real: Tensor, fake: Tensor, samples: ImagesAndFakes, images: Tensor, folder: Path
 ) -> SessionRunHook:
     """Returns the hook that shows images, then samples, as the discriminator sees them, in the Projector."""
     with tf.name_scope('projector'):

@@ -16,7 +16,7 @@ from estimator_lab.models.fixed_network import (
     without_weights,
     write_network,
 )
-from estimator_lab.models.gan.scores import Classified, Metrics, Samples, judge_metrics
+from estimator_lab.models.gan.scores import Classified, ImagesAndFakes, Metrics, judge_metrics
 from estimator_lab.runs.companions import check_same_companions
 from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import Tensor, tf
@@ -48,7 +48,7 @@ class Judge(NamedTuple):
         write_network(path, self.network, {'hidden': self.hidden})
 
 
-def judged(samples: Samples, model_dir: str) -> Metrics:
+def judged(samples: ImagesAndFakes, model_dir: str) -> Metrics:
     """Returns the metrics of samples by the judge of a run.
 
     Raises:

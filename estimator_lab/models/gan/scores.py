@@ -16,7 +16,7 @@ Metrics = dict[str, tuple[Any, Any]]
 _TINY = 1e-30
 
 
-class Samples(NamedTuple):
+class ImagesAndFakes(NamedTuple):
     """Real images, float32 [batch, height, width, channels] in [0, 1], and as many fakes.
 
     If the generator is conditional, both have class ids, int64 [batch].
@@ -43,7 +43,7 @@ class Classified(NamedTuple):
         return tuple(map(Classified, *(tf.split(values, 2) for values in self)))  # type: ignore[return-value]
 
 
-def diversity(samples: Samples, one_hot: Tensor | None) -> tuple[Any, Any]:
+def diversity(samples: ImagesAndFakes, one_hot: Tensor | None) -> tuple[Any, Any]:
     """Streams the spread of the fakes relative to that of the images; 0 if all fakes are the same.
 
     With classes, float32 [batch, classes] of both, only pairs of one class count.
@@ -68,7 +68,7 @@ def spread(images: Tensor, classes: Tensor | None = None) -> Tensor:
     return tf.reduce_sum(tf.maximum(squares, 0.0) * others)
 
 
-def judge_metrics(real: Classified, fake: Classified, samples: Samples) -> Metrics:
+def judge_metrics(real: Classified, fake: Classified, samples: ImagesAndFakes) -> Metrics:
     """Returns the metrics by a judge, from its outputs for the real images and for the fakes.
 
     The Frechet distance is between all samples and all images; its reference is between every second image

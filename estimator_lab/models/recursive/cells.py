@@ -86,7 +86,7 @@ class TensorCell(TreeCell):
         return super().linear(plain, children) + quadratic[:, 0]
 
 
-class LstmCell(TreeCell):
+class TreeLstmCell(TreeCell):
     """The N-ary TreeLSTM, with weights for each child's position: Tai et al. 2015, equations 9 to 14.
 
     With two children, it is their binary (constituency) TreeLSTM.
@@ -128,7 +128,7 @@ class LstmCell(TreeCell):
         return tf.concat([out * tf.tanh(cell), cell], 1)
 
 
-class ChildSumCell(LstmCell):
+class ChildSumCell(TreeLstmCell):
     """The child-sum TreeLSTM, which ignores the children's order: Tai et al. 2015, equations 2 to 8."""
 
     def weights(self) -> list[Tensor]:
@@ -155,7 +155,7 @@ CELLS: dict[str, Callable[[int, int], TreeCell]] = {
     'plain': TreeCell,
     'rntn': TensorCell,
     'child_sum_lstm': ChildSumCell,
-    'lstm': LstmCell,
+    'lstm': TreeLstmCell,
 }
 """Name of a cell, as in hyper-parameters -> (units, arity) -> a new cell."""
 

@@ -16,7 +16,7 @@ from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import EstimatorSpec, tf
 from estimator_lab.training.plan import Plan, make_plan
 from estimator_lab.training.precision import session_config
-from estimator_lab.training.settings import Settings
+from estimator_lab.training.settings import TrainSettings
 from estimator_lab.training.train import Result, train
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.small_runs import stopped_at
@@ -210,7 +210,7 @@ class Subject:
         tried.add(what)
 
     def _trained(self, folder: Path) -> Run:
-        settings = Settings(
+        settings = TrainSettings(
             model=self.model.name,
             hparams=','.join(f'{name}={value}' for name, value in self.hparams.items()),
             data=[str(self.data)],
@@ -226,7 +226,7 @@ class Subject:
         )
         return Run(folder, train(self._plan(settings)))
 
-    def _plan(self, settings: Settings) -> Plan:
+    def _plan(self, settings: TrainSettings) -> Plan:
         if len(self.model.phases(resolve(self.model.params, self.params))) > 1:
             probe = make_plan(dataclasses.replace(settings, max_steps=None, epochs=1.0), _quiet)
             before = probe.stages[-1].first_step

@@ -10,7 +10,7 @@ from estimator_lab.models.gan.judge import FILE, open_judge
 from estimator_lab.models.gan.model import Params
 from estimator_lab.tf1 import tf
 from estimator_lab.training.plan import make_plan
-from estimator_lab.training.settings import Settings
+from estimator_lab.training.settings import TrainSettings
 from estimator_lab.training.train import train
 from tests.support.archive_files import encoded, picture, small_archive, write_tar
 from tests.support.streams import stream_members
@@ -47,7 +47,7 @@ def settings(tmp_path_factory, cnn_dir):
         hparams = f'filters=2,latent_size=3,conditional=true,judge={changes.pop("judge", judge)}'
         size = {'batch_size': 6, 'max_steps': 2, 'image_size': 8, 'save_checkpoints_steps': 100}
         place = {'data': [str(archive)], 'model_dir': folder / 'gan', 'export': ['best']}
-        return Settings(model='gan', hparams=hparams, **{**size, **place, **changes})
+        return TrainSettings(model='gan', hparams=hparams, **{**size, **place, **changes})
 
     return make
 

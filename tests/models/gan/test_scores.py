@@ -8,7 +8,7 @@ import scipy.linalg
 
 from estimator_lab.models.gan.scores import (
     Classified,
-    Samples,
+    ImagesAndFakes,
     classifier_score,
     frechet_distance,
     judge_metrics,
@@ -83,7 +83,7 @@ def test_a_judge_compares_all_samples_with_all_images_and_one_half_of_them_with_
     classes = RNG.integers(0, 3, 40)
     vectors = [tf.constant(values, tf.float32) for values in (real, fake)]
     outputs = [Classified(tf.nn.softmax(each), each) for each in vectors]
-    metrics = judge_metrics(*outputs, Samples(*vectors, tf.constant(classes)))
+    metrics = judge_metrics(*outputs, ImagesAndFakes(*vectors, tf.constant(classes)))
     session.run(tf.local_variables_initializer())
     session.run([update for _, update in metrics.values()])
     found = session.run({name: value for name, (value, _) in metrics.items()})
@@ -96,5 +96,5 @@ def test_a_judge_compares_all_samples_with_all_images_and_one_half_of_them_with_
         'judge_accuracy_real': pytest.approx((real.argmax(1) == classes).mean()),
     }
     with tf.variable_scope('unlabelled'):
-        unlabelled = judge_metrics(*outputs, Samples(*vectors))
+        unlabelled = judge_metrics(*outputs, ImagesAndFakes(*vectors))
     assert found.keys() - unlabelled.keys() == {'judge_accuracy', 'judge_accuracy_real'}
