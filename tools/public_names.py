@@ -58,7 +58,14 @@ PUBLIC: Mapping[str, tuple[str, ...]] = {
     'estimator_lab.base.errors': ('DataError', 'FlagError', 'LabError'),
     'estimator_lab.core.classifier': ('eval_spec', 'loss', 'predict_spec', 'train_spec'),
     'estimator_lab.core.endpoints': ('LOGITS', 'Layers', 'publish', 'publish_all'),
-    'estimator_lab.core.layers': ('ActivationParams', 'FastDense', 'batch_norm', 'class_logits', 'dense'),
+    'estimator_lab.core.layers': (
+        'ActivationParams',
+        'FastDense',
+        'batch_norm',
+        'class_logits',
+        'dense',
+        'network_pixels',
+    ),
     'estimator_lab.core.model': (
         'Args',
         'Model',
@@ -73,6 +80,7 @@ PUBLIC: Mapping[str, tuple[str, ...]] = {
         'AnyOptimizer',
         'ClassifierParams',
         'TrainingParams',
+        'centred_pixels',
         'share',
         'sizes',
         'structural',

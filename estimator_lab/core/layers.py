@@ -64,6 +64,10 @@ def network_pixels(images: Tensor, params: Any) -> Tensor:
 
     `params.pixels` says how; `image_pixels` is the inverse. A mean image is a variable, so that checkpoints,
     exports and all workers of a cluster have the same. It is resized to images of another size.
+
+    Args:
+      images: float32 [batch, height, width, channels] in [0, 1].
+      params: `PixelParams`.
     """
     pixels = params.pixels
     values = pixels.scaled(images)

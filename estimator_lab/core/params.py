@@ -38,6 +38,11 @@ def is_first_order(params: Any) -> bool:
     return params.optimizer not in SECOND_ORDER
 
 
+def warms_up(params: Any) -> bool:
+    """Whether the optimizer has a warm-up of its own for units with many inputs."""
+    return is_first_order(params) and FIRST_ORDER[params.optimizer].has_warmup
+
+
 def other_default(params_class: type, name: str, default: Any) -> Any:
     """Declares a hyper-parameter of a base class again, with another default."""
     declared = vars(settings_of(params_class)[name]) | {'default': default}
@@ -88,7 +93,7 @@ class TrainingParams:
         'for adam: inputs of a unit above which its warm-up is longer than warmup_steps, in proportion to '
         'them; 0 for the same warm-up everywhere',
         lower=0,
-        used_if=lambda params: params.optimizer == 'adam' and params.warmup_steps > 0,
+        used_if=lambda params: warms_up(params) and params.warmup_steps > 0,
     )
     momentum: float = share(
         0.9,

@@ -32,7 +32,9 @@ MODELS: Mapping[str, ModelEntry] = {
     'recursive': ModelEntry(
         'a recursive network on trees, or on the quadtrees of images, for classification', ('tree', 'image')
     ),
-    'dbn': ModelEntry('a deep belief network: pre-trained by layers, then fine-tuned, for classification'),
+    'dbn': ModelEntry(
+        'a deep belief network: pre-trained layer by layer, then fine-tuned, for classification'
+    ),
     'rbm': ModelEntry('a restricted Boltzmann machine: features, reconstructions and samples'),
     'autoencoder': ModelEntry('reconstructs images from a small code: compression, denoising, outliers'),
     'gan': ModelEntry('a generative adversarial network: a generator of images against a discriminator'),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from estimator_lab.core import keys
-from estimator_lab.core.params import TrainingParams, is_first_order
+from estimator_lab.core.params import TrainingParams, is_first_order, warms_up
 from estimator_lab.optimizers import learning_rate_at, make_optimizer
 from estimator_lab.tf1 import Operation, Tensor, Variable, create_slots, tf
 
@@ -23,7 +23,7 @@ def optimizer_and_rate(params: TrainingParams, **adam: float) -> tuple[Callable[
 
     def make() -> Any:
         warmed = {'step': step, 'warmup_steps': params.warmup_steps, 'warmup_inputs': params.warmup_inputs}
-        options = {**warmed, **adam} if params.optimizer == 'adam' else {}
+        options = {**warmed, **adam} if warms_up(params) else {}
         return make_optimizer(params.optimizer, rate, params.momentum, **options)
 
     return make, rate

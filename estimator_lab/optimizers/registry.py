@@ -17,17 +17,18 @@ class FirstOrder(NamedTuple):
     """A first-order optimizer.
 
     Attributes:
-      make: called with the learning rate, and with `momentum` if it has one; that of adam also accepts the
-        arguments of `FanInAdam`.
+      make: called with the learning rate, and with `momentum` if it has one.
       learning_rate: if none is given.
       clip_norm: the largest norm of the gradient, 0 for any, if no learning rate is given.
       has_momentum: whether it uses the momentum.
+      has_warmup: whether it accepts the arguments of `FanInAdam`.
     """
 
     make: Callable[..., Any]
     learning_rate: float
     clip_norm: float = 0.0
     has_momentum: bool = False
+    has_warmup: bool = False
 
 
 _nesterov = partial(tf.train.MomentumOptimizer, use_nesterov=True)
@@ -35,7 +36,7 @@ _nesterov = partial(tf.train.MomentumOptimizer, use_nesterov=True)
 FIRST_ORDER = {
     'adadelta': FirstOrder(tf.train.AdadeltaOptimizer, 2.0),
     'adagrad': FirstOrder(tf.train.AdagradOptimizer, 0.12, 1.0),
-    'adam': FirstOrder(FanInAdam, 0.001),
+    'adam': FirstOrder(FanInAdam, 0.001, has_warmup=True),
     'ftrl': FirstOrder(ScheduledFtrl, 0.12, 1.0),
     'momentum': FirstOrder(tf.train.MomentumOptimizer, 0.05, 1.0, has_momentum=True),
     'nesterov': FirstOrder(_nesterov, 0.05, 1.0, has_momentum=True),

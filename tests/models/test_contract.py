@@ -2,6 +2,7 @@
 
 import functools
 import shutil
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
 from tests.models.contract import declarations, graphs, runs
 from tests.models.contract.models import SMALL, shape_of, subject_of
-from tests.support.places import GOLDEN
+from tests.support.places import GOLDEN, ROOT
 
 CHECKS = {check.__name__: check for check in (*declarations.CHECKS, *graphs.CHECKS, *runs.CHECKS)}
 
@@ -153,6 +154,14 @@ def test_weights(name):
         model.model_fn(features, None, tf.estimator.ModeKeys.PREDICT, {})
         count = sum(int(np.prod(v.shape.as_list())) for v in tf.trainable_variables())
     assert count == WEIGHTS[name]
+
+
+def test_each_model_of_the_folder_is_in_the_registry():
+    folder = ROOT / 'estimator_lab/models'
+    files = {path.stem for path in folder.glob('[a-z]*.py')}
+    files |= {path.parent.name for path in folder.glob('*/__init__.py')}
+    owners = {name for name in files if hasattr(import_module(f'estimator_lab.models.{name}'), 'MODEL')}
+    assert owners == {*MODELS}
 
 
 @pytest.mark.once
