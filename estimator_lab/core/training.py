@@ -106,7 +106,8 @@ def apply_gradients(
       clip_norm: largest global norm of the gradient, 0 for none.
     """
     # Created within the branch, their names would have its prefix.
-    create_slots(optimizer, [variable for _, variable in pairs])
+    with tf.control_dependencies(None):  # so that no initial value waits for other variables
+        create_slots(optimizer, [variable for _, variable in pairs])
 
     def update() -> Operation:
         if not clip_norm:

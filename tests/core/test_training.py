@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.params import AnyOptimizer, TrainingParams
-from estimator_lab.core.training import sequential_train_op, train_op
+from estimator_lab.core.training import apply_gradients, sequential_train_op, train_op
 from estimator_lab.optimizers import FIRST_ORDER
 from estimator_lab.tf1 import tf
 
@@ -77,6 +77,23 @@ def test_slots_are_named_as_without_a_branch(graph):
     train_op(a * 1.0, TrainingParams(), tf.placeholder(tf.float32, [None]))
     names = [v.op.name for v in tf.global_variables()]
     assert names == ['global_step', 'a', 'train/beta1_power', 'train/beta2_power', 'a/Adam', 'a/Adam_1']
+
+
+def test_slots_that_begin_as_constants_wait_for_no_other_variable(session):
+    """Their initial values would read the global step, before it has a value."""
+
+    class WithConstant(tf.train.GradientDescentOptimizer):
+        def _create_slots(self, variables):
+            for variable in variables:
+                self._get_or_make_slot(variable, tf.constant(0.5, shape=variable.shape), 'sum', 'sum')
+
+    weight, step = tf.get_variable('weight', [2]), tf.train.create_global_step()
+    optimizer = WithConstant(0.1)
+    with tf.control_dependencies([tf.identity(step)]):
+        apply_gradients(optimizer, [(tf.ones([2]), weight)], tf.ones([3]))
+    slot = optimizer.get_slot(weight, 'sum')
+    session.run(slot.initializer)
+    assert session.run(slot).tolist() == [0.5, 0.5]
 
 
 def test_moves_in_turn_see_what_the_ones_before_did_and_count_once(session):
