@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from estimator_lab.tf1 import tf
-from estimator_lab.tf1.dropped import restore_dropped_names
+from estimator_lab.tf1.dropped_names import restore_dropped_names
 
 ONE = '--one'
 

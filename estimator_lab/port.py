@@ -109,7 +109,7 @@ def _tree(file: Path) -> ast.Module:
 
 def _missing_in(tree: ast.Module, assigned: Collection[str]) -> Iterator[tuple[int, str, str]]:
     """Yields (line, name, sentence); a name that cannot be imported is not repeated where it is used."""
-    from estimator_lab.tf1.dropped import restore_dropped_names
+    from estimator_lab.tf1.dropped_names import restore_dropped_names
     from estimator_lab.tf1.evidence import evidence_of, path_below
     from estimator_lab.tf1.uses import uses
 

@@ -34,14 +34,14 @@ _STARTERS = (__file__, 'runpy.py', '<frozen runpy>', 'tf1/programs.py', 'tf1/not
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class RunSettings:
     """How the program runs."""
 
     v1: bool = setting(False, 'all modules get TensorFlow 1 and its behaviour', group='How the program runs')
     v2: bool = setting(False, 'all modules get TensorFlow 2', group='How the program runs')
 
 
-class Line(NamedTuple):
+class ProgramCall(NamedTuple):
     """A command line: the command's own part, and the program's, whose first part is its name."""
 
     own: list[str]
@@ -49,14 +49,14 @@ class Line(NamedTuple):
     is_module: bool = False
 
 
-def split(argv: Sequence[str]) -> Line:
+def split(argv: Sequence[str]) -> ProgramCall:
     """Splits a command line at the program, or at -m and the name of a module."""
     for index, argument in enumerate(argv[1:], 1):
         if argument == '-m':
-            return Line(list(argv[:index]), list(argv[index + 1 :]), is_module=True)
+            return ProgramCall(list(argv[:index]), list(argv[index + 1 :]), is_module=True)
         if not argument.startswith('-'):
-            return Line(list(argv[:index]), list(argv[index:]))
-    return Line(list(argv), [])
+            return ProgramCall(list(argv[:index]), list(argv[index:]))
+    return ProgramCall(list(argv), [])
 
 
 class _Launcher(Command):
@@ -84,12 +84,12 @@ class _Launcher(Command):
         sys.exit()
 
 
-def _main(settings: Settings, line: CommandLine) -> None:
+def _main(settings: RunSettings, line: CommandLine) -> None:
     """Rejects a command line without a program."""
     raise FlagError('PROGRAM is missing, see --help.')
 
 
-def _prepare(settings: Settings, line: Line) -> Callable[[], object]:
+def _prepare(settings: RunSettings, line: ProgramCall) -> Callable[[], object]:
     """Restores what programs use; returns the function that runs the program.
 
     Raises:
@@ -112,9 +112,9 @@ def adapt_programs(forced: int = 0, main: str = '') -> Any:
     Returns:
       The import finder, a `tf1.programs.Programs`.
     """
-    from estimator_lab.tf1.dropped import print_numbers_as_before, restore_dropped_names
+    from estimator_lab.tf1.dropped_names import print_numbers_as_before, restore_dropped_names
     from estimator_lab.tf1.programs import Programs
-    from estimator_lab.tf1.restore import offer
+    from estimator_lab.tf1.restored_estimator import offer
 
     offer(['contrib', 'examples'], functools.partial(importlib.import_module, 'estimator_lab.contrib'))
     restore_dropped_names()
@@ -171,7 +171,7 @@ def _show_program_only(kind: type[BaseException], error: BaseException, trace: T
     sys.__excepthook__(kind, error.with_traceback(trace), trace)
 
 
-COMMAND = _Launcher(_main, _USAGE, Settings, arguments='[PROGRAM ...]')
+COMMAND = _Launcher(_main, _USAGE, RunSettings, arguments='[PROGRAM ...]')
 
 if __name__ == '__main__':
     COMMAND.run()

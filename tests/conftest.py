@@ -25,8 +25,8 @@ TRAINING = """
     test_control_characters.py test_data_page.py test_estimator_parts.py test_export.py test_full_disk.py
     test_import_weights.py test_installed.py test_mistaken_values.py test_mistakes.py test_model_commands.py
     test_predict.py test_readme.py test_report_page.py test_run.py test_run_pages.py test_site.py
-    test_stopping.py test_tensorboard.py test_train.py tf1/test_coordinator.py tf1/test_moved.py
-    tf1/test_packages.py tf1/test_process.py tf1/test_programs.py tf1/test_restore.py
+    test_stopping.py test_tensorboard.py test_train.py tf1/test_coordinator.py tf1/test_moved_names.py
+    tf1/test_packages.py tf1/test_process.py tf1/test_programs.py tf1/test_restored_estimator.py
     tf1/test_reused_evaluation.py training/
 """
 

@@ -15,7 +15,7 @@ SOURCES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob('*.py'))
 
 COMMANDS = {path.stem for path in PACKAGE.glob('*.py')} - {'__init__'}
 # The last adds a method to them.
-READ_FLAGS = {*COMMANDS, 'data/pack', 'data/demo', 'base/command', 'base/flags', 'tf1/dropped'}
+READ_FLAGS = {*COMMANDS, 'data/pack', 'data/demo', 'base/command', 'base/flags', 'tf1/dropped_names'}
 
 
 def nodes(kind):

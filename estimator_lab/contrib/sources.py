@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from estimator_lab.tf1.moved import names
+from estimator_lab.tf1.moved_names import names
 
 ALL = {'*': '*'}
 """Every name that a source has."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from estimator_lab.tf1 import tf
 from estimator_lab.tf1.finder import look_up
-from estimator_lab.tf1.internals import uses_tpus
+from estimator_lab.tf1.tensorflow_internals import uses_tpus
 
 
 def batch_and_drop_remainder(batch_size: int) -> Callable[[Any], Any]:

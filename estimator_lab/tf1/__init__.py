@@ -38,18 +38,18 @@ check_packages(tf.__version__)
 hide_deprecations()
 print_log_lines_once()
 
-from estimator_lab.tf1.adapted import adapt_tensorflow  # noqa: E402
 from estimator_lab.tf1.evaluation import reused_evaluation_graph  # noqa: E402
 from estimator_lab.tf1.finder import FINDER  # noqa: E402
-from estimator_lab.tf1.internals import (  # noqa: E402
+from estimator_lab.tf1.moved_names import install_names  # noqa: E402
+from estimator_lab.tf1.old_behaviour import adapt_tensorflow  # noqa: E402
+from estimator_lab.tf1.process import keep_freed_memory, prepare_process  # noqa: E402
+from estimator_lab.tf1.restored_estimator import restore_estimator, warn_of_keras_3  # noqa: E402
+from estimator_lab.tf1.tensorflow_internals import (  # noqa: E402
     create_slots,
     deterministic_operations,
     record_reader,
     save_by,
 )
-from estimator_lab.tf1.moved import install_names  # noqa: E402
-from estimator_lab.tf1.process import keep_freed_memory, prepare_process  # noqa: E402
-from estimator_lab.tf1.restore import restore_estimator, warn_of_keras_3  # noqa: E402
 
 sys.meta_path.insert(0, FINDER)
 restore_estimator()

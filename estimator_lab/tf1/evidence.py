@@ -18,7 +18,7 @@ import tensorflow.compat.v1 as tf
 from tensorflow.python.util.lazy_loader import LazyLoader
 
 from estimator_lab.tf1.finder import LazyModule
-from estimator_lab.tf1.moved import new_names
+from estimator_lab.tf1.moved_names import new_names
 from estimator_lab.tf1.uses import Use, uses
 
 TF = 'tensorflow'

@@ -22,7 +22,7 @@ from estimator_lab.base.shares import EVERY, Slice
 from estimator_lab.runs.record import Record
 from estimator_lab.runs.trained import without_cluster
 from estimator_lab.tf1 import tf
-from estimator_lab.tf1.adapted import first_worker_as_chief
+from estimator_lab.tf1.old_behaviour import first_worker_as_chief
 from estimator_lab.training.slurm import tf_config_of_step
 
 NONE, MIRRORED, MULTI_WORKER, PARAMETER_SERVER = 'none', 'mirrored', 'multi_worker', 'parameter_server'

@@ -4,10 +4,10 @@ import types
 
 import pytest
 
-from estimator_lab.tf1.dropped import restore_pillow
+from estimator_lab.tf1.dropped_names import restore_pillow
 
 PROGRAM = """
-from estimator_lab.tf1.dropped import print_numbers_as_before, restore_dropped_names
+from estimator_lab.tf1.dropped_names import print_numbers_as_before, restore_dropped_names
 restore_dropped_names()
 print_numbers_as_before()
 import collections, collections.abc, inspect, time
@@ -84,7 +84,7 @@ def test_names_that_python_and_numpy_have_dropped(run_forked, twice):
 
 MODULES = """
 import sys
-from estimator_lab.tf1.dropped import restore_dropped_names
+from estimator_lab.tf1.dropped_names import restore_dropped_names
 before = {*sys.modules}
 restore_dropped_names()
 assert {*sys.modules} == before  # neither Pillow nor SciPy
@@ -106,7 +106,7 @@ except ImportError as error:
 
 RANDOM = """
 import random
-from estimator_lab.tf1.dropped import restore_dropped_names
+from estimator_lab.tf1.dropped_names import restore_dropped_names
 restore_dropped_names()
 restore_dropped_names()
 random.seed(3)
@@ -128,7 +128,7 @@ def test_random_numbers_as_python_3_9_took_them(run_forked):
 
 
 SIZES = """
-from estimator_lab.tf1.dropped import restore_dropped_names
+from estimator_lab.tf1.dropped_names import restore_dropped_names
 restore_dropped_names()
 from PIL import Image, ImageDraw, ImageFont
 font = ImageFont.load_default()
@@ -162,7 +162,7 @@ def test_modules_that_are_gone(run_forked, tmp_path, monkeypatch):
 def test_modules_of_scipy(run_forked):
     pytest.importorskip('scipy')
     code = """
-from estimator_lab.tf1.dropped import restore_dropped_names
+from estimator_lab.tf1.dropped_names import restore_dropped_names
 restore_dropped_names()
 from scipy.sparse.linalg.eigen.arpack import eigsh, ArpackNoConvergence
 from scipy.sparse.linalg import eigsh as today

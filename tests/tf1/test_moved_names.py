@@ -8,7 +8,7 @@ import pytest
 
 from estimator_lab.tf1 import tf
 from estimator_lab.tf1.finder import Finder, Forwarder
-from estimator_lab.tf1.moved import MODULES, NAMES, new_names
+from estimator_lab.tf1.moved_names import MODULES, NAMES, new_names
 
 # Old modules, with functions and classes that each defined in TensorFlow 1.15, or 2.x if it is younger.
 CONTENTS = {
