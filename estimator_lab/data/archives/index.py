@@ -16,7 +16,7 @@ from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -76,8 +76,10 @@ class Index:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Lets another process map the file of the index, and read its archive as it was opened."""
-        contents = None if self.path else (self._header, np.array(self._table), bytes(self._names))
-        return _unpickled, (self.source, self._kind, self._format, self.path, contents, self._file)
+        stored: str | IndexContents = self.fingerprint
+        if self.path is None:
+            stored = IndexContents(self._header, np.array(self._table), bytes(self._names))
+        return _unpickled, (self.source, self._kind, self._format, self.path, stored, self._file)
 
     def check_any(self) -> None:
         """Raises DataError if there are no examples; it says what there is instead."""
@@ -236,18 +238,21 @@ def _unpickled(
     kind: Kind,
     form: Format,
     path: Path | None,
-    stored: tuple[Header, np.ndarray, bytes] | None,
+    stored: 'str | IndexContents',
     file: Source | Stored | None,
 ) -> Index:
-    """Returns the index that another process has opened."""
-    contents = read_index_file(path) if path else None
-    if stored:
-        header, rows, names = stored
-        contents = IndexContents(header, rows, memoryview(names))
+    """Returns the index that another process has opened: `stored` itself, or its fingerprint and a path.
+
+    Raises:
+      DataError: the file at the path is gone, or of another archive.
+    """
+    contents = read_index_file(path) if path else cast(IndexContents, stored)
     if contents is None:
         raise DataError(f'The index {str(path)!r} of {source.name!r} is gone: start again.')
-    index = Index(source, kind, form, contents)
+    index = Index(source, kind, form, contents._replace(names=memoryview(contents.names)))
     index.path, index._file = path, file
+    if path and index.fingerprint != stored:
+        raise DataError(f'{source.name!r} has changed since it was opened: start again.')
     return index
 
 

@@ -82,7 +82,7 @@ class IndexContents(NamedTuple):
 
     header: Header
     rows: np.ndarray
-    names: memoryview
+    names: memoryview | bytes
 
 
 def write_index_file(path: Path, contents: IndexContents) -> None:

@@ -13,10 +13,12 @@ import pytest
 
 from estimator_lab.api import BadExample, Batch, Example, dataset, stream
 from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.data.archives.index_file import path_next_to
 from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.sources import remote
+from estimator_lab.data.sources.source import source_of
 from tests.support.archive_files import encoded, picture, tar_bytes, write_folder, write_tar
-from tests.support.streams import stream_members
+from tests.support.streams import build_index, stream_members
 
 SHAPE = {'image_shape': (9, 7, 3)}
 
@@ -268,6 +270,16 @@ def test_it_pickles_without_open_files_and_needs_its_index(archive):
     assert copy.order(5).state_at(3) == faces.order(5).state_at(3)
     faces._examples._indexes[0].path.unlink()
     with pytest.raises(DataError, match='is gone: start again'):
+        pickle.loads(state)
+
+
+def test_another_process_never_reads_another_archive(archive):
+    """A new archive and a new index are put there between two epochs; labels would be the wrong ones."""
+    build_index(str(archive)).write(path_next_to(source_of(str(archive))))
+    state = pickle.dumps(dataset(archive, **SHAPE))
+    write_tar(archive, [(f'y/n{n % 3}/{n}.png', encoded(picture(n))) for n in range(30)])
+    build_index(str(archive)).write(path_next_to(source_of(str(archive))))
+    with pytest.raises(DataError, match=r"train\.tar' has changed since it was opened: start again"):
         pickle.loads(state)
 
 
