@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from numbers import Integral
 from typing import Any, TypeGuard
 
+import numpy as np
+
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.json_input import shown
 from estimator_lab.data.archives.opened import Archives
@@ -76,16 +78,16 @@ class Resumable:
         Raises:
           DataError: it is not a state, or one of other data or of another order.
         """
-        if not isinstance(state, Mapping) or state.get('format') != FORMAT:
+        if not isinstance(state, Mapping) or not np.array_equal(state.get('format'), FORMAT):
             raise DataError(f'{shown(state)} is not the state of a stream, as state_dict() returns it.')
         own = self.state_at(0)
-        if state.get('data') != own['data']:
+        if not np.array_equal(state.get('data'), own['data']):
             raise DataError(
                 f'The state is of other data than {", ".join(self.settings.paths)}: give the archives that '
                 'it was saved for, in the same order.'
             )
         for name in ('seed', 'shuffle', 'split', 'shuffle_buffer'):
-            if (was := state.get(name)) != (now := own.get(name)):
+            if not np.array_equal(was := state.get(name), now := own.get(name)):
                 raise DataError(f'The state is of another order: its {name} is {shown(was)}, not {now}.')
         if not _is_count(state.get('consumed')):
             raise DataError(
@@ -113,6 +115,10 @@ class BatchOrder(Resumable):
 
     def _begin(self, consumed: int) -> None:
         self._consumed, self._has_begun = consumed, False
+
+    def __repr__(self) -> str:
+        of = f'{self.size:,} examples, batch_size={self.settings.batch_size}'
+        return f'<BatchOrder: {of}; {self._consumed:,} consumed>'
 
     def __len__(self) -> int:
         """Returns how many batches the next iteration yields.

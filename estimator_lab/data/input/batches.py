@@ -63,6 +63,12 @@ class Batch(NamedTuple):
     bad: Sequence[BadExample] = ()
     values: Mapping[str, np.ndarray] = {}  # never changed, and pickled for workers
 
+    def __repr__(self) -> str:
+        data = type(self.data).__name__
+        if isinstance(self.data, np.ndarray):
+            data = f'{self.data.dtype} {list(self.data.shape)}'
+        return f'<Batch: {len(self.keys):,} examples, {len(self.bad):,} bad, data: {data}>'
+
 
 class Grouping(NamedTuple):
     """How batches are read.

@@ -14,6 +14,7 @@ import numpy as np
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.json_input import shown
 from estimator_lab.base.settings import are_paths, settings_from
+from estimator_lab.base.suggestions import unknown
 from estimator_lab.data.archives.order import IndexedMembers
 from estimator_lab.data.archives.places import Place, Places, pack
 from estimator_lab.data.examples.kind import Kind
@@ -43,6 +44,12 @@ class Example(NamedTuple):
     label: str
     key: str
     class_id: int
+
+    def __repr__(self) -> str:
+        data = f'{len(self.data):,} bytes' if isinstance(self.data, bytes) else type(self.data).__name__
+        if isinstance(self.data, np.ndarray):
+            data = f'{self.data.dtype} {list(self.data.shape)}'
+        return f'<Example: {self.key!r}, label {self.label!r}, class_id {self.class_id}, data: {data}>'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +90,8 @@ class Dataset:
     """
 
     def __init__(self, settings: DatasetSettings, transform: Callable[[Example], Any] | None = None) -> None:
+        if transform is not None and not callable(transform):
+            raise FlagError(f'transform={shown(transform)} must be a function of an example.')
         self.settings, self._transform = settings, transform
         data = settings.open()
         if not data.has_random_access:
@@ -114,6 +123,9 @@ class Dataset:
     def __len__(self) -> int:
         return len(self._examples)
 
+    def __repr__(self) -> str:
+        return f'<Dataset: {self.settings.shown_of(len(self), self.labels)}>'
+
     @property
     def bad(self) -> int:
         """See the class."""
@@ -124,7 +136,7 @@ class Dataset:
     @overload
     def __getitem__(self, place: slice | Sequence[int] | np.ndarray) -> list[Any]: ...
     def __getitem__(self, place: Any) -> Any:
-        """Returns an example, or some of them as a list.
+        """Returns an example, or some of them as a list: of a slice, of numbers, or of a mask of all.
 
         Raises:
           IndexError: there is no such example.
@@ -133,6 +145,10 @@ class Dataset:
         if isinstance(place, slice):
             return self.__getitems__(range(*place.indices(len(self))))
         if isinstance(place, Sequence | np.ndarray):
+            if len(place) and isinstance(place[0], bool | np.bool_):
+                if len(place) != len(self):
+                    raise IndexError(f'a mask of {len(place):,} is not one of {len(self):,} examples')
+                return self.__getitems__(np.flatnonzero(place).tolist())
             return self.__getitems__(list(place))
         return self.__getitems__([place])[0]
 
@@ -162,8 +178,9 @@ class Dataset:
         """
         if batch_size is None:
             raise FlagError('batch_size=None must be a whole number.')
-        if unknown := sorted(given.keys() - set(_OF_AN_ORDER)):
-            raise FlagError(f'{unknown[0]} is not a setting of an order.')
+        if wrong := sorted(given.keys() - set(_OF_AN_ORDER)):
+            known = ['batch_size', 'shuffle', 'epochs', *_OF_AN_ORDER]
+            raise FlagError(unknown('Unknown setting of an order', wrong[0], known))
         read = {field.name: getattr(self.settings, field.name) for field in fields(ReadSettings)}
         chosen = {'batch_size': batch_size, 'shuffle': shuffle, 'epochs': epochs, **given}
         order = replace(settings_from(StreamSettings, {'seed': read.pop('seed'), **chosen}), **read)
@@ -175,8 +192,10 @@ class Dataset:
 
         Raises:
           DataError: too many examples are bad.
-          FlagError: a transform has made something else of the examples.
+          FlagError: they are not a list of examples as this data set has them, such as after a transform.
         """
+        if isinstance(examples, Example | BadExample):
+            raise FlagError('collate takes a list of examples, not a single one: put it into a list.')
         good, bad = [], []
         for place, example in enumerate(examples):
             self._report.count(1)
@@ -188,7 +207,13 @@ class Dataset:
             else:
                 kind = type(example).__name__
                 raise FlagError(f'transform returns a {kind}, not an Example: collate it by your own.')
-        arrays = self._reader.collate([example.data for example in good])
+        try:
+            arrays = self._reader.collate([example.data for example in good])
+        except (ValueError, TypeError) as error:
+            made = 'encoded' if self.settings.image_shape is None else f'of shape {self.settings.image_shape}'
+            raise FlagError(
+                f'collate takes examples of this data set, {made}: collate others by your own.'
+            ) from error
         ids = np.array([example.class_id for example in good], np.int64)
         batch = Batch(arrays, [one.label for one in good], [one.key for one in good], ids, bad)
         return batch if self.settings.fields else finished(batch)

@@ -41,6 +41,10 @@ class Stream(Resumable, Iterator[Any]):
         is_stream = not self._data.has_random_access
         super().__init__(settings, self._data.total, fingerprint_of(self._data), is_stream)
 
+    def __repr__(self) -> str:
+        of = self.settings.shown_of(self.size, self.labels)
+        return f'<Stream: {of}; {self._consumed:,} consumed>'
+
     def _begin(self, consumed: int) -> None:
         super()._begin(consumed)
         self._running: Iterator[Any] | None = None

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from estimator_lab.base.errors import DataError, FlagError, without_dashes
 from estimator_lab.base.json_input import shown
 from estimator_lab.base.settings import are_paths, check_given, setting, settings_from
 from estimator_lab.base.shares import Slice
+from estimator_lab.base.suggestions import unknown
 from estimator_lab.data.archives.opened import Archives, kind_of, open_archives
 from estimator_lab.data.archives.order import Order, Part
 from estimator_lab.data.examples.kind import Arrays, ExampleDecoder, Kind, ReaderOptions
@@ -64,6 +65,9 @@ class ReadSettings:
         Raises:
           FlagError: a setting is not allowed.
         """
+        known = [field.name for field in fields(cls) if field.name != 'paths']
+        if wrong := next((name for name in declared if name not in known), None):
+            raise FlagError(unknown('Unknown setting', wrong, known))
         if declared.get('augment') == '':
             del declared['augment']  # the default
         if image_shape is None and declared.get('augment'):
@@ -96,6 +100,12 @@ class ReadSettings:
         )
         made.reader()  # which checks what depends on several settings
         return made
+
+    def shown_of(self, size: int | None, labels: Sequence[str]) -> str:
+        """Returns what is read in words, such as '1,600 examples, 10 labels, 16x16x3'."""
+        shape = 'x'.join(map(str, self.image_shape)) if self.image_shape else 'encoded'
+        count = 'examples' if size is None else f'{size:,} example{"s" * (size != 1)}'
+        return f'{count}, {len(labels):,} label{"s" * (len(labels) != 1)}, {shape}'
 
     def open(self) -> Archives:
         """Opens the archives, reads or builds their indexes, and returns what belongs to `split`.

@@ -81,7 +81,7 @@ def test_compressed_archives_are_refused_by_name(archive, tmp_path):
         (lambda path: dataset(path).order(batch_size=None), 'batch_size=None must be a whole number'),
         (lambda path: dataset(path).order(batch_size=0), 'batch_size=0'),
         (lambda path: dataset(path).order(rank=2, world_size=2), 'rank=2 is not one of world_size=2'),
-        (lambda path: dataset(path).order(shuffle_buffer=2), 'shuffle_buffer is not a setting of an order'),
+        (lambda path: dataset(path).order(shuffle_buffer=2), "Unknown setting of an order 'shuffle_buffer'"),
         (lambda path: len(dataset(path).order(epochs=None)), 'has no length'),
         (lambda path: dataset(path).order().state_at(-1), 'consumed=-1 must be'),
     ],

@@ -1,0 +1,65 @@
+"""Wrong calls of data sets, orders and states, each with a sentence; and what they show of themselves."""
+
+import numpy as np
+import pytest
+
+from estimator_lab.api import dataset, stream
+from estimator_lab.base.errors import DataError, FlagError
+
+SHAPE = {'image_shape': (9, 7, 3)}
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'nearest'), [('imageshape', 'image_shape'), ('vocab', 'vocabulary'), ('sed', 'seed')]
+)
+def test_a_wrong_name_lists_the_nearest(archive, wrong, nearest):
+    for read in (dataset, stream):
+        with pytest.raises(FlagError, match=rf'{wrong}.*\b{nearest}\b'):
+            read(archive, **{wrong: 3})
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'nearest'), [('batchsize', 'batch_size'), ('sed', 'seed'), ('worldsize', 'world_size')]
+)
+def test_so_does_a_wrong_name_of_an_order(archive, wrong, nearest):
+    with pytest.raises(FlagError, match=rf'{wrong}.*\b{nearest}\b'):
+        dataset(archive).order(**{wrong: 3})
+
+
+def test_collate_says_what_it_takes(archive):
+    faces, encoded = dataset(archive, **SHAPE), dataset(archive)
+    with pytest.raises(FlagError, match='a list of examples, not a single one'):
+        faces.collate(faces[0])
+    small = faces[0]._replace(data=faces[0].data[:4])
+    for others in (encoded[:2], [faces[1], small]):
+        with pytest.raises(FlagError, match=r'of shape \(9, 7, 3\)'):
+            faces.collate(others)
+
+
+def test_a_mask_chooses_examples(archive):
+    faces = dataset(archive)
+    mask = [number in (3, 20) for number in range(24)]
+    assert faces[mask] == faces[np.array(mask)] == faces[[3, 20]]
+    with pytest.raises(IndexError, match='a mask of 2'):
+        faces[[True, False]]
+
+
+def test_a_transform_is_a_function(archive):
+    with pytest.raises(FlagError, match="transform='resize' must be a function"):
+        dataset(archive, transform='resize')
+
+
+@pytest.mark.parametrize('name', ['seed', 'shuffle', 'split', 'data', 'format'])
+def test_a_state_with_an_array_is_another_one(archive, name):
+    order = dataset(archive).order()
+    with pytest.raises(DataError):
+        order.load_state_dict({**order.state_dict(), name: np.array([1, 2])})
+
+
+def test_what_is_shown_is_short(archive):
+    faces = dataset(archive, **SHAPE)
+    assert repr(faces) == '<Dataset: 24 examples, 4 labels, 9x7x3>'
+    assert repr(faces.order(5)) == '<BatchOrder: 24 examples, batch_size=5; 0 consumed>'
+    assert repr(stream(archive)) == '<Stream: 24 examples, 4 labels, encoded; 0 consumed>'
+    assert repr(faces.collate(faces[:5])) == '<Batch: 5 examples, 0 bad, data: uint8 [5, 9, 7, 3]>'
+    assert repr(faces[0]).endswith("label 'n000000', class_id 0, data: uint8 [9, 7, 3]>")
