@@ -121,10 +121,10 @@ def test_paintings_need_a_folder(style_dir, folder, capsys):
 
 def kept_rows(err, out):
     """Returns how many rows a failed command says that it has kept, which are whole lines of a file."""
-    ((beside, kept),) = re.findall(
+    ((unfinished, kept),) = re.findall(
         rf'^({out}\.unfinished\S*) has the first (\d+) rows; the rest is missing\.$', err, re.MULTILINE
     )
-    text = Path(beside).read_text()
+    text = Path(unfinished).read_text()
     assert text.endswith('\n') and len(table(text)) == int(kept)
     return int(kept)
 

@@ -183,9 +183,11 @@ def test_predicting_that_waits_for_standard_input(cnn_dir, archive, tmp_path, st
         wait_for(lambda: any(path.stat().st_size for path in tmp_path.glob('.rows.csv.*')), process)
         process.send_signal(signal.SIGINT)
         _, err, seconds = stopped(process, signal.SIGINT)
-    beside = Path(f'{out}.unfinished')
-    kept = re.fullmatch(rf'{beside} has the first (\d+) rows; the rest is missing\.\nerror: Stopped\.\n', err)
-    header, *rows = beside.read_text().splitlines()
+    unfinished = Path(f'{out}.unfinished')
+    kept = re.fullmatch(
+        rf'{unfinished} has the first (\d+) rows; the rest is missing\.\nerror: Stopped\.\n', err
+    )
+    header, *rows = unfinished.read_text().splitlines()
     assert header == 'key,label,probability,problem' and len(rows) == int(kept[1]) and len(rows) % 2 == 0
     assert not list(tmp_path.glob('.rows.csv.*')) and seconds < SECONDS
 

@@ -185,18 +185,18 @@ def partials_of(path: Path) -> list[Path]:
     return [each for each in listed(path.parent, f'.*{_PARTIAL}') if each.name.startswith(f'.{path.name}.')]
 
 
-def move_beside(partial: Path, path: Path) -> Path:
+def keep_unfinished(partial: Path, path: Path) -> Path:
     """Moves an unfinished file to PATH.unfinished, or PATH.unfinished-2 and so on if that exists; returns it.
 
     Raises:
       OSError: it can't be moved.
     """
     for number in itertools.count(1):
-        beside = path.with_name(f'{path.name}.unfinished{f"-{number}" if number > 1 else ""}')
+        kept = path.with_name(f'{path.name}.unfinished{f"-{number}" if number > 1 else ""}')
         with contextlib.suppress(FileExistsError):
-            beside.open('xb').close()  # takes the name, also from other processes
-            partial.replace(beside)
-            return beside
+            kept.open('xb').close()  # takes the name, also from other processes
+            partial.replace(kept)
+            return kept
     raise AssertionError
 
 

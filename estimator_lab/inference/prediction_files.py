@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError, LabError, option
-from estimator_lab.base.files import listed, move_beside, partials_of, read_regular, whole_file
+from estimator_lab.base.files import keep_unfinished, listed, partials_of, read_regular, whole_file
 from estimator_lab.base.keys import KEY
 from estimator_lab.base.outputs import check_outputs, writing, written
 from estimator_lab.base.printable import csv_writer, json_text, safe_name
@@ -114,7 +114,8 @@ def _opened_rows(path: Path | None) -> Iterator[_Rows]:
         def keep(partial: Path) -> None:
             if rows.count:
                 os.truncate(partial, rows.bytes)
-                warn(f'{move_beside(partial, path)} has the first {rows.count:,} rows; the rest is missing.')
+                kept = keep_unfinished(partial, path)
+                warn(f'{kept} has the first {rows.count:,} rows; the rest is missing.')
 
         with (
             written('out', path, keep=keep) as file,

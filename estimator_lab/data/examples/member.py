@@ -161,8 +161,11 @@ def read_members(members: Sequence[Member]) -> list[Data | BadExampleError]:
         for source, places in by_source.items()
     ]
     if len(tasks) > 1 and any(source.is_slow for source in by_source):
-        with ThreadPoolExecutor(min(len(tasks), _SOURCES_AT_ONCE)) as threads:
+        threads = ThreadPoolExecutor(min(len(tasks), _SOURCES_AT_ONCE))
+        try:
             results = [future.result() for future in [threads.submit(task) for task in tasks]]
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)  # an interrupt waits for no server
     else:
         results = [task() for task in tasks]
     for places, data in zip(by_source.values(), results, strict=True):

@@ -43,7 +43,10 @@ def _check_piped(source: Source, kind: Kind) -> None:
     if head and (kind.has_lines or is_archive(source) or kind.recognises(head)):
         return
     what = f'what arrived is {what_instead(head) or "not an archive"}' if head else 'nothing arrived'
-    raise DataError(f'{source.name!r}: {what}. If it is downloaded, did that fail? `curl --fail` tells.')
+    raise DataError(
+        f'{source.name!r}: {what}. The program that sends it may have failed, such as a download: '
+        '`curl --fail` reports that.'
+    )
 
 
 def scan_members(source: Source, kind: Kind, scan: Scan, form: Format | None = None) -> Iterator[Member]:

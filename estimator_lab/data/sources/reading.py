@@ -112,7 +112,7 @@ class _LocalFile:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process, maybe on another machine, sees a device and an inode of its own."""
-        return _LocalFile.at, (self.path,)
+        return _reopened, (self.path,)
 
     def read(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
         """Returns the bytes at some places, (offset, count) each; fewer only at the end of the file.
@@ -128,6 +128,14 @@ class _LocalFile:
                     for offset, count in places:
                         os.posix_fadvise(opened.descriptor, offset, count, os.POSIX_FADV_WILLNEED)
             return [os.pread(opened.descriptor, count, offset) for offset, count in places]
+
+
+def _reopened(path: str) -> _LocalFile:
+    """Returns the file at a path for another process; if it is gone, reading it says so."""
+    try:
+        return _LocalFile.at(path)
+    except OSError:
+        return _LocalFile(path, (0, 0, 0, 0))
 
 
 Stored = _LocalFile | remote.RemoteFile

@@ -306,7 +306,7 @@ def ahead(
     """Yields the results of tasks in order; up to `count` are under way, in addition to the one that is next.
 
     A task that waits for tasks of its own is in another `pool` than they are: all threads of a pool may wait.
-    With `first`, only so many are under way at first, and twice as many after each result.
+    With `first`, that many are under way at first, and twice as many after each result.
     """
     waiting: deque[Any] = deque()
     most = count if first is None else min(first, count)

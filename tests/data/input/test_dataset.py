@@ -268,6 +268,10 @@ def test_it_pickles_without_open_files_and_needs_its_index(archive):
     copy = pickle.loads(state)
     assert keys(copy) == keys(faces) and np.array_equal(copy[3].data, faces[3].data)
     assert copy.order(5).state_at(3) == faces.order(5).state_at(3)
+    archive.rename(archive.with_suffix('.away'))
+    with pytest.raises(DataError, match='cannot be read any more: No such file'):
+        pickle.loads(state)[0]
+    archive.with_suffix('.away').rename(archive)
     faces._examples._indexes[0].path.unlink()
     with pytest.raises(DataError, match='is gone: start again'):
         pickle.loads(state)
