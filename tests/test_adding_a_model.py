@@ -3,7 +3,6 @@
 Its commands are run by test_readme.py, as those of all pages.
 """
 
-import dataclasses
 import re
 import shutil
 import sys
@@ -14,13 +13,14 @@ import numpy as np
 import pytest
 
 from estimator_lab import api, dream, evaluate, export, inspect, predict, report, train
-from estimator_lab.core.model import Drawing
+from estimator_lab.core.abilities import Drawing
 from estimator_lab.core.picture import heat_map
 from estimator_lab.core.registry import MODELS, ModelEntry, find_model
 from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
 from tests.models.contract import declarations, runs
 from tests.models.contract.subject import Subject
+from tests.support.altered_models import altered
 from tests.support.archive_files import small_archive
 from tests.support.commands import invoke
 from tests.support.places import ROOT
@@ -102,7 +102,7 @@ def draw(run, *, count, seed, label):
 def test_what_a_model_owns_is_in_every_command(maxout, monkeypatch, tmp_path, cnn_dir, capsys):
     """Its verdict, companions, pictures and samples, from training to the report."""
     own = {'judge': judge, 'companions': companions, 'inspect': inspect_units, 'draw': draw}
-    monkeypatch.setattr(maxout, 'MODEL', dataclasses.replace(maxout.MODEL, **own))
+    monkeypatch.setattr(maxout, 'MODEL', altered(maxout.MODEL, **own))
     shutil.copytree(cnn_dir, tmp_path / 'teacher')
     data, model_dir = small_archive(tmp_path), tmp_path / 'model'
     place = f'--model_dir={model_dir}'

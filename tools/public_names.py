@@ -56,6 +56,10 @@ PUBLIC: Mapping[str, tuple[str, ...]] = {
     'estimator_lab.base.settings': ('setting',),
     'estimator_lab.base.keys': ('IMAGE', 'KEY', 'WEIGHT'),
     'estimator_lab.base.errors': ('DataError', 'FlagError', 'LabError'),
+    'estimator_lab.core.abilities': (
+        *('Drawing', 'Draws', 'Generates', 'HasCompanions', 'HasNetwork', 'HasPublishedWeights', 'Inspects'),
+        'Paints',
+    ),
     'estimator_lab.core.classifier': ('eval_spec', 'loss', 'predict_spec', 'train_spec'),
     'estimator_lab.core.endpoints': ('LOGITS', 'Layers', 'publish', 'publish_all'),
     'estimator_lab.core.layers': (

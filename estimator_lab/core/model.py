@@ -1,43 +1,21 @@
-"""A model: one `Model` object for the rest of the package, and its model function for Estimator."""
+"""What every model is: its parameters, its model function for Estimator, its phases and what it learns."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
-import numpy as np
-from PIL import Image
-
-from estimator_lab.base.pixels import SeenPixels
 from estimator_lab.core import keys
-from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.features import class_ids, example_weights, images_of, keys_of
 from estimator_lab.core.judgement import Seen, judge_classifier
 from estimator_lab.core.noise import Noise, fresh_seed
-from estimator_lab.core.params import Pixels, TrainingParams, resolve, scaled_pixels
+from estimator_lab.core.params import TrainingParams, resolve
 from estimator_lab.core.summaries import picture_hooks
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, SessionRunHook, Tensor, tf
 
 P = TypeVar('P', bound=TrainingParams)
-
-ModelFn = Callable[..., EstimatorSpec]
-
-Companions = tuple[Mapping[str, Any], Mapping[str, Callable[[Path], None]]]
-"""(parameters by name, functions that write a file by its name): see `Model.companions`."""
-
-Batches = Iterator[tuple[np.ndarray, Sequence[str]]]
-"""Samples, float32 [n, height, width, channels] in [0, 1], and their n labels, '' for none."""
-
-Paint = Callable[[Image.Image], np.ndarray]
-"""Returns the painting of a photo, uint8 [height, width, channels]."""
-
-Network = Callable[..., Layers]
-"""(images, params, noise) -> the layers by name.
-
-Images are float32 [batch, height, width, channels] in [0, 1]; params are the model's; noise is the noise of a
-training step, which drops units and normalises by the batch, None by default."""
 
 LEAST_STEPS = 500
 """Fewest steps of a classifier, unless the user sets its length. Ten epochs of 200 digits of MNIST are 70,
@@ -50,19 +28,6 @@ EVALUATION = 'eval'
 """The folder of evaluations within an Estimator's model_dir."""
 
 _EVALUATOR = 'evaluator'
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """Samples that a model draws.
-
-    Attributes:
-      title: what they are, in words.
-      batches: makes them, the same ones at each call.
-    """
-
-    title: str
-    batches: Callable[[], Batches]
 
 
 @dataclass(frozen=True)
@@ -112,64 +77,44 @@ class Task:
     labelled: bool = True
 
 
-@dataclass(frozen=True)
-class Model(Generic[P]):
-    """A model: its parameters, its model function and what else can be done with it.
+class Model(ABC, Generic[P]):
+    """A model: what the package does with each of them; what only some can do is in `core.abilities`.
 
     Attributes:
       name: value of --model.
       params: dataclass of the hyper-parameters and of what the data decides.
-      model_fn: the model function, for `tf.estimator.Estimator`. In PREDICT it publishes its endpoints. The
-        predictions of PREDICT and EVAL have classes and probabilities, or the error of each example.
-      task: what it learns with these parameters; classification by default.
-      phases: the phases of training, the last one called FINAL; one by default.
-      network: the network, for gradient ascent on an image and as a perceptual network. Layers that can be
-        built for images of unknown size accept all that `Params.check` accepts.
-      pixels: how the network reads pixels, from what the training images show.
-      draw: returns its samples, None if these parameters train nothing that has any. Called with the trained
-        model, a `runs.trained.Trained`; its keyword-only parameters are the settings of `dream` that have a
-        meaning for it, with a function for `data` that returns the first `count` images, float32 [count,
-        height, width, channels], None if it is not given.
-      inspect: draws what else can be seen in one example, pictures by the names of TensorBoard's tags. Called
-        with the parameters; the example, its features by name, where the tokens of a tree are texts; and the
-        values of all endpoints for it, arrays without a batch dimension.
-      generates: whether an export also makes images from latent vectors; its parameters then have
-        `latent_size`, and `conditional`, whether the images are of given labels.
-      painter: opens a trained model as a function that paints photos at their own size, until a `with`
-        block ends. Its paintings depend on the parameters `mix`, `strength` and `preserve_colour`.
-      published_layouts: how weight files of other programs name the variables: shapes by name -> layouts.
-      freezable: names of the layers that can keep their weights in training, see `params.frozen`, from the
-        input to the last one before the logits.
-      caution: returns a warning of parameters with which it will hardly learn what the user expects, as a
-        sentence; '' for none.
-      judge: returns a sentence with the likely cause of a bad result, and the setting to try; '' for a result
-        that is not bad.
-      companions: opens the trained models and pictures that the parameters name. Called with the parameters,
-        model_dir, and the hyper-parameters of the training that is resumed there, None for a new one. Returns
-        the parameters that these decide, by name, and functions that write what the model function reads, by
-        names of files in model_dir. Raises FlagError or DataError for what can't be used.
+      least_steps: see `Phase`, for a model of one phase.
     """
 
-    name: str
+    name: ClassVar[str]
     params: type[P]
-    model_fn: ModelFn
-    task: Callable[[P], Task] = lambda params: Task()
-    phases: Callable[[P], list[Phase]] = lambda params: [Phase()]
-    network: Network | None = None
-    pixels: Callable[[SeenPixels], Pixels] = scaled_pixels
-    draw: Callable[..., Drawing | None] | None = None
-    inspect: Callable[[P, Mapping[str, Any], Mapping[str, np.ndarray]], Mapping[str, Image.Image]] = (
-        lambda params, example, layers: {}
-    )
-    generates: bool = False
-    painter: Callable[[Any], AbstractContextManager[Paint]] | None = None
-    published_layouts: Callable[[Any], list[Any]] | None = None
-    freezable: Callable[[P], list[str]] | None = None
-    caution: Callable[[P], str] = lambda params: ''
-    judge: Callable[[Seen], str] = judge_classifier
-    companions: Callable[[P, Path, Mapping[str, Any] | None], Companions] = (
-        lambda params, model_dir, resumed: ({}, {})
-    )
+    least_steps: ClassVar[int] = LEAST_STEPS
+
+    @staticmethod
+    @abstractmethod
+    def model_fn(
+        features: Features,
+        labels: Tensor | None,
+        mode: Mode,
+        params: Mapping[str, Any] | None = None,
+        config: RunConfig | None = None,
+    ) -> EstimatorSpec:
+        """The model function, for `tf.estimator.Estimator`. In PREDICT it publishes its endpoints.
+
+        The predictions of PREDICT and EVAL have classes and probabilities, or the error of each example.
+        """
+
+    def task(self, params: P) -> Task:
+        """Returns what it learns with these parameters."""
+        return Task()
+
+    def phases(self, params: P) -> list[Phase]:
+        """Returns the phases of training, the last one called FINAL."""
+        return [Phase(least_steps=self.least_steps)]
+
+    def judge(self, seen: Seen) -> str:
+        """Returns a sentence with the likely cause of a bad result, and the setting to try; or ''."""
+        return judge_classifier(seen)
 
 
 AnyModel = Model[Any]

@@ -114,6 +114,10 @@ class TrainingParams:
     def check(self) -> None:
         """Raises FlagError for hyper-parameters that can't be combined, or do not fit the images."""
 
+    def caution(self) -> str:
+        """Returns a warning, a sentence, if it will hardly learn what the user expects; '' for none."""
+        return ''
+
     @property
     def smallest_batch(self) -> int:
         """Smallest number of examples in a batch, and in the training data."""
@@ -226,6 +230,11 @@ class PixelParams:
         'pixels of pale, dark or low-contrast training images are scaled to fill [0, 1]; mlp, cnn and '
         'a linear autoencoder subtract the mean image, recurrent if images hardly differ',
     )
+
+    @staticmethod
+    def pixels_from(seen: SeenPixels) -> Pixels:
+        """Returns how the network reads pixels, from what the training images show."""
+        return scaled_pixels(seen)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ from estimator_lab.base.keys import to_unit_range
 from estimator_lab.base.outputs import check_suffix, written
 from estimator_lab.base.progress import Progress
 from estimator_lab.base.settings import path_from
+from estimator_lab.core.abilities import Draws, HasNetwork
 from estimator_lab.core.endpoints import LOGITS, maps_of
 from estimator_lab.core.model import AnyModel
 from estimator_lab.core.picture import as_picture, labelled_grid
@@ -279,7 +280,7 @@ def find_layer(run: Trained, name: str | None) -> Layer:
 def _build(run: Trained, sides: Sequence[int | None]) -> tuple[Tensor, dict[str, Tensor]]:
     """Returns images of these sides, and the layers that can be built for them, in a graph of their own."""
     layers = {}
-    assert run.architecture.network, 'a model whose layers can be looked at'
+    assert isinstance(run.architecture, HasNetwork), 'a model whose layers can be looked at'
     with tf.Graph().as_default():
         images = tf.placeholder(tf.float32, [None, *sides, run.shape.channels])
         try:
@@ -324,8 +325,8 @@ def make_dream(run: Trained, settings: DreamSettings, given: frozenset[str]) -> 
 def ascends(run: Trained, given: frozenset[str]) -> bool:
     """Returns whether a model is drawn by gradient ascent, given the settings that the user gave."""
     model = run.architecture
-    return bool(model.network and (given & _ASCENDS or not model.draw))
+    return isinstance(model, HasNetwork) and bool(given & _ASCENDS or not isinstance(model, Draws))
 
 
 def _draws(model: AnyModel) -> bool:
-    return bool(model.draw or model.network)
+    return isinstance(model, Draws | HasNetwork)

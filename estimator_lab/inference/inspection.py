@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,6 +17,7 @@ from estimator_lab.base.outputs import written_folder
 from estimator_lab.base.progress import doing, warn
 from estimator_lab.base.settings import check_given, path_from
 from estimator_lab.core import keys
+from estimator_lab.core.abilities import Inspects
 from estimator_lab.core.endpoints import LOGITS, Endpoints, first_filters, maps_of, published
 from estimator_lab.core.layer_sizes import LayerSize, layer_sizes, summary_lines
 from estimator_lab.core.params import RAW_PIXELS
@@ -174,7 +176,7 @@ class ImageView:
       maps: activations of the convolutions by name, float32 [height, width, filters].
       heat: float32 [rows, columns] over the whole image, 0 or more, by name: 'saliency' of the label, or of
         the error of a model without labels; 'grad_cam' of the label in the last convolution.
-      own: pictures that the model draws of its layers: see `Model.inspect`.
+      own: pictures that the model draws of its layers: see `core.abilities.Inspects`.
     """
 
     image: np.ndarray
@@ -224,7 +226,7 @@ def inspect_image(run: Trained, image: np.ndarray, label: str = '', key: str = '
     maps = {name: layers[name] for name in maps_of(endpoints)}
     scale = getattr(run.params, 'pixels', RAW_PIXELS)
     shown = np.clip(scale.scaled(pixels), 0, 1)
-    own = run.architecture.inspect(run.params, {IMAGE: shown}, layers)
+    own = _own_pictures(run, {IMAGE: shown}, layers)
     return ImageView(shown, values, filters, maps, heat, own)
 
 
@@ -248,8 +250,14 @@ def inspect_tree(run: Trained, data: bytes) -> tuple[dict[str, np.ndarray], Mapp
             feed = {places[name]: arrays[name] for name in FEATURES}
             values, layers = session.run([predictions, published(graph)], feed)
     example = {**tree._asdict(), TOKEN: parse_tree(data).tokens}
-    pictures = run.architecture.inspect(run.params, example, _of_batch(layers))
-    return _of_batch(values), pictures
+    return _of_batch(values), _own_pictures(run, example, _of_batch(layers))
+
+
+def _own_pictures(
+    run: Trained, example: Mapping[str, Any], layers: Mapping[str, np.ndarray]
+) -> Mapping[str, Image.Image]:
+    model = run.architecture
+    return model.inspect(run.params, example, layers) if isinstance(model, Inspects) else {}
 
 
 def _of_batch(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

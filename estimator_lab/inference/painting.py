@@ -14,6 +14,7 @@ from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.json_input import shown
 from estimator_lab.base.settings import check_given
 from estimator_lab.core import keys
+from estimator_lab.core.abilities import Paints
 from estimator_lab.core.picture import as_picture
 from estimator_lab.data.archives.one_example import read_example
 from estimator_lab.data.archives.order import Order
@@ -49,7 +50,7 @@ def with_painting_settings(run: Trained, settings: PaintingSettings) -> Trained:
     given = {name: value for name, value in chosen.items() if value is not None}
     if not given:
         return run
-    if not run.architecture.painter:
+    if not isinstance(run.architecture, Paints):
         raise FlagError(
             f'{option.style}, {option.strength} and {option.preserve_colour} are for paintings, but '
             f'{option.model_dir}={run.model_dir} holds {option.model}={run.model}.'
@@ -70,7 +71,7 @@ def paint(
     """Returns a photo painted in a learned style, at its own size; see `Run.paint`."""
     check_given(photo=photo)
     run = with_painting_settings(run, settings)
-    if not (painter := run.architecture.painter):
+    if not isinstance(run.architecture, Paints):
         raise FlagError(f'{run.model_dir} holds {option.model}={run.model}, which does not paint.')
     if isinstance(photo, np.ndarray):
         check_values(photo)
@@ -84,7 +85,7 @@ def paint(
             photo = upright(read_example(str(photo), run.kind).data)
         except BadExampleError as reason:
             raise DataError(f'{photo} cannot be painted: {reason}.') from reason
-    with tensorflow_errors_as_sentences(), painter(run) as painted:
+    with tensorflow_errors_as_sentences(), run.architecture.painter(run) as painted:
         return as_picture(painted(photo))
 
 
@@ -95,7 +96,7 @@ def painted_batches(run: Trained, images: Order, report: InputReport) -> Generat
       DataError: the photos can't be read any further, after the paintings of earlier ones.
       LabError: TensorFlow fails.
     """
-    assert run.architecture.painter, 'a model that paints'
+    assert isinstance(run.architecture, Paints), 'a model that paints'
     with tensorflow_errors_as_sentences(), run.architecture.painter(run) as painted:
         no_ids = np.empty(0, np.int64)
         nothing = {keys.PAINTED: np.empty((0, 1, 1, run.shape.channels), np.uint8)}

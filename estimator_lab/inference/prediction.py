@@ -13,6 +13,7 @@ import numpy as np
 from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.keys import KEY
 from estimator_lab.core import keys
+from estimator_lab.core.abilities import Paints
 from estimator_lab.data.archives.order import Order
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import Batch, read_batches
@@ -50,7 +51,7 @@ def predict(
 
 def predict_batches(run: Trained, batches: Iterable[Batch]) -> Generator[Batch, None, None]:
     """Yields batches of arrays of the run's reader with predictions; raises as `predict` does."""
-    if run.architecture.painter:
+    if isinstance(run.architecture, Paints):
         raise FlagError(f'{run.model_dir} holds {option.model}={run.model}, which paints: call paint.')
     with tensorflow_errors_as_sentences():
         network = run.network

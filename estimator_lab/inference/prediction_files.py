@@ -19,6 +19,7 @@ from estimator_lab.base.keys import KEY
 from estimator_lab.base.outputs import check_outputs, writing, written
 from estimator_lab.base.printable import csv_writer, json_text, safe_name
 from estimator_lab.base.progress import clear_status, doing, progress_of, silence, warn, why_unwritten
+from estimator_lab.core.abilities import Paints
 from estimator_lab.core.picture import as_picture
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import Batch
@@ -69,7 +70,7 @@ def predict_and_write(
                 progress_of('Predicting', kind.noun, lambda done: next(iter(shares), None))
             )
         report = InputReport(kind, lambda line: None, progress=progress)
-        if not run.architecture.painter:
+        if not isinstance(run.architecture, Paints):
             batches = predict(run, order, settings, report)
         elif settings.files:
             batches = painted_batches(run, order, report)

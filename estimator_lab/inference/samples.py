@@ -17,7 +17,7 @@ from estimator_lab.base.keys import IMAGE
 from estimator_lab.base.outputs import check_suffix, written
 from estimator_lab.base.progress import warn
 from estimator_lab.base.settings import keywords_of, path_from
-from estimator_lab.core.model import Batches
+from estimator_lab.core.abilities import Batches, Draws
 from estimator_lab.core.picture import COLUMNS, as_picture, labelled_grid, png_bytes
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import read_batches
@@ -42,12 +42,12 @@ class Samples:
     notes: Sequence[str] = ()
 
     def __init__(self, run: Trained, settings: DreamSettings) -> None:
-        self._settings, draw, drawing = settings, run.architecture.draw, None
-        if draw:
+        self._settings, model, drawing = settings, run.architecture, None
+        if isinstance(model, Draws):
             data = settings.data
             begin = cache(partial(first_images, run, data, settings.count)) if data else None
             values = {**vars(settings), 'data': begin}
-            drawing = draw(run, **{name: values[name] for name in _settings_of(draw)})
+            drawing = model.draw(run, **{name: values[name] for name in _settings_of(model)})
         if drawing is None:
             raise FlagError(
                 f'{option.model_dir}={run.model_dir} holds a model that does not dream: {option.model}=rbm '
@@ -128,13 +128,13 @@ def sample(run: Trained, settings: DreamSettings, given: frozenset[str] = frozen
     Of the settings that the user gave, one without a meaning for the model is an error.
     """
     samples = Samples(run, settings)
-    check_known(run, given, _settings_of(run.architecture.draw), 'samples')
+    check_known(run, given, _settings_of(run.architecture), 'samples')
     return samples
 
 
-def _settings_of(draw: Any) -> set[str]:
-    """Returns the names of the settings that a `Model.draw` honours: its keyword-only parameters."""
-    parameters = inspect.signature(draw).parameters.values()
+def _settings_of(model: Any) -> set[str]:
+    """Returns the names of the settings that `model.draw` honours: its keyword-only parameters."""
+    parameters = inspect.signature(model.draw).parameters.values()
     return {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
 
 

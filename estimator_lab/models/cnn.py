@@ -11,9 +11,10 @@ from typing import Any
 
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.core import classifier
+from estimator_lab.core.abilities import HasNetwork
 from estimator_lab.core.endpoints import LOGITS, Layers, publish_all
 from estimator_lab.core.layers import ActivationParams, FastDense, class_logits, dense, network_pixels
-from estimator_lab.core.model import LEAST_STEPS, Model, Phase, arguments
+from estimator_lab.core.model import Model, arguments
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import (
     AnyOptimizer,
@@ -31,6 +32,8 @@ _SMALLEST = 4  # pixels of a side: two poolings by 2
 @dataclasses.dataclass(frozen=True)
 class Params(ActivationParams, AnyOptimizer, ClassifierParams):
     """Parameters of the network; the layers and the dropout are by default as in the notes."""
+
+    pixels_from = staticmethod(centred_pixels)
 
     filters: int = structural(32, 'filters in each convolution', lower=1)
     kernel_size: int = structural(5, 'side of a filter in pixels', lower=1)
@@ -54,7 +57,7 @@ class Params(ActivationParams, AnyOptimizer, ClassifierParams):
 
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
-    """Yields the layers by name, then the logits: see `core.model.Network`. Up to pool2, any size will do."""
+    """Yields the layers by name, then the logits: see `HasNetwork`. Up to pool2, any size will do."""
     # TF1's default initializer, by name: the one of Keras 2 below tf.layers ignores the graph's seed.
     layer = {
         'activation': params.activation_function,
@@ -99,11 +102,13 @@ def model_fn(
     return classifier.train_spec(args, layers, loss)
 
 
-MODEL = Model(
-    'cnn',
-    Params,
-    model_fn,
-    phases=lambda params: [Phase(least_steps=LEAST_STEPS)],
-    network=network,
-    pixels=centred_pixels,
-)
+class Cnn(Model[Params], HasNetwork):
+    """The notes' convolutional network."""
+
+    name = 'cnn'
+    params = Params
+    model_fn = staticmethod(model_fn)
+    network = staticmethod(network)
+
+
+MODEL = Cnn()

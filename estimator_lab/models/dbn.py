@@ -7,12 +7,12 @@ MNIST. With `pretrain_epochs=0` it is trained from random weights.
 import dataclasses
 import math
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from estimator_lab.base.errors import option
 from estimator_lab.base.settings import setting
 from estimator_lab.core import classifier
+from estimator_lab.core.abilities import HasNetwork
 from estimator_lab.core.endpoints import LOGITS, Layers, publish_all
 from estimator_lab.core.judgement import Seen, judge_classifier
 from estimator_lab.core.layers import class_logits, hidden_layers, network_pixels
@@ -35,7 +35,7 @@ from estimator_lab.models.boltzmann.pretraining import (
     pretraining_phases,
     pretraining_stack,
 )
-from estimator_lab.models.boltzmann.samples import draw
+from estimator_lab.models.boltzmann.samples import DrawsFromMachines
 from estimator_lab.models.boltzmann.stack import Stack, standardised
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
@@ -68,23 +68,14 @@ class Params(AnyOptimizer, ClassifierParams, PretrainingParams):
         is_share = self.head_steps < 1
         return round(self.head_steps * self.train_steps) if is_share else int(self.head_steps)
 
-
-def phases(params: Params) -> list[Phase]:
-    """Returns the phases of training: one per layer, then fine-tuning."""
-    return pretraining_phases(params, len(sizes(params.layers)), least_steps=_LEAST_STEPS)
-
-
-def caution(params: Params) -> str:
-    """Returns a warning of more pixels than binary units learn from; '' for none."""
-    inputs = math.prod(params.image_shape)
-    if not params.pretrain_epochs or params.visible_units == GAUSSIAN or inputs <= _MOST_INPUTS:
-        return ''
-    return f'binary units learn little from images of {inputs:,} values: give a smaller {option.image_size}.'
-
-
-def judge(seen: Seen) -> str:
-    """Returns a sentence on bad labels, or on bad samples of the machines below; '' for neither."""
-    return judge_classifier(seen) or judge_machines_below(seen)
+    def caution(self) -> str:
+        """Returns a warning of more pixels than binary units learn from; '' for none."""
+        inputs = math.prod(self.image_shape)
+        if not self.pretrain_epochs or self.visible_units == GAUSSIAN or inputs <= _MOST_INPUTS:
+            return ''
+        return (
+            f'binary units learn little from images of {inputs:,} values: give a smaller {option.image_size}.'
+        )
 
 
 def stack_of(params: Params) -> Stack | None:
@@ -95,7 +86,7 @@ def stack_of(params: Params) -> Stack | None:
 
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
-    """Yields layer_1 and so on, float32 [batch, units], then the logits: see `core.model.Network`."""
+    """Yields layer_1 and so on, float32 [batch, units], then the logits: see `core.abilities.HasNetwork`."""
     if params.visible_units == GAUSSIAN:  # as in pre-training
         images, *_ = standardised(images)
     else:
@@ -148,13 +139,22 @@ def _head_first(values: Tensor, params: Params) -> Tensor:
         return tf.where(tf.fill(shape, step >= params.steps_of_head), values, tf.stop_gradient(values))
 
 
-MODEL = Model(
-    'dbn',
-    Params,
-    model_fn,
-    phases=phases,
-    network=network,
-    draw=partial(draw, stack_of),
-    caution=caution,
-    judge=judge,
-)
+class Dbn(Model[Params], HasNetwork, DrawsFromMachines):
+    """The notes' deep belief network."""
+
+    name = 'dbn'
+    params = Params
+    model_fn = staticmethod(model_fn)
+    network = staticmethod(network)
+    stack_of = staticmethod(stack_of)
+
+    def phases(self, params: Params) -> list[Phase]:
+        """Returns the phases of training: one per layer, then fine-tuning."""
+        return pretraining_phases(params, len(sizes(params.layers)), least_steps=_LEAST_STEPS)
+
+    def judge(self, seen: Seen) -> str:
+        """Returns a sentence on bad labels, or on bad samples of the machines below; '' for neither."""
+        return judge_classifier(seen) or judge_machines_below(seen)
+
+
+MODEL = Dbn()

@@ -21,6 +21,7 @@ from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.files import open_regular, whole_file
 from estimator_lab.base.json_input import parse_json
 from estimator_lab.base.settings import settings_of
+from estimator_lab.core.abilities import HasNetwork
 from estimator_lab.core.endpoints import Endpoints, Layers
 from estimator_lab.core.params import resolve
 from estimator_lab.core.registry import find_model
@@ -68,10 +69,10 @@ class FixedNetwork:
         """
         if images.shape.as_list()[3] < self.channels:
             images = tf.tile(images, [1, 1, 1, self.channels])
-        network = find_model(self.model).network
-        if network is None:
+        model = find_model(self.model)
+        if not isinstance(model, HasNetwork):
             raise FlagError(f'{option.model}={self.model} has no network that can be built layer by layer.')
-        return network(images, self._params)
+        return model.network(images, self._params)
 
     def perceive(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """Returns the values of layers by name, float32 [batch, ...], for images as of `layers`.

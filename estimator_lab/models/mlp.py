@@ -11,10 +11,11 @@ from typing import Any
 
 from estimator_lab.base.settings import setting
 from estimator_lab.core import classifier
+from estimator_lab.core.abilities import HasNetwork
 from estimator_lab.core.endpoints import LOGITS, Layers, publish_all
 from estimator_lab.core.float32 import in_float32
 from estimator_lab.core.layers import ActivationParams, class_logits, hidden_layers, network_pixels
-from estimator_lab.core.model import Args, Model, Phase, arguments
+from estimator_lab.core.model import Args, Model, arguments
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import (
     SIZES,
@@ -39,6 +40,8 @@ _PROBE = 1.0
 class Params(ActivationParams, AnyOptimizer, ClassifierParams):
     """Parameters of the network."""
 
+    pixels_from = staticmethod(centred_pixels)
+
     layers: str = structural('1024-1024', 'units of each hidden layer', pattern=SIZES)
     dropout_rate: float = share(0.5, 'share of hidden units dropped in training')
     input_dropout_rate: float = share(0.2, 'share of pixels dropped in training')
@@ -55,7 +58,7 @@ class Params(ActivationParams, AnyOptimizer, ClassifierParams):
 
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
-    """Yields layer_1 and so on, float32 [batch, units], then the logits: see `core.model.Network`."""
+    """Yields layer_1 and so on, float32 [batch, units], then the logits: see `core.abilities.HasNetwork`."""
     pixels = dropout(tf.layers.flatten(network_pixels(images, params)), params.input_dropout_rate, noise)
     hidden = yield from hidden_layers(
         pixels,
@@ -147,11 +150,14 @@ def _directions(images: Tensor) -> Tensor:
     return tf.nn.l2_normalize(tf.div_no_nan(images, largest), axis=[1, 2, 3])
 
 
-MODEL = Model(
-    'mlp',
-    Params,
-    model_fn,
-    phases=lambda params: [Phase(least_steps=_LEAST_STEPS)],
-    network=network,
-    pixels=centred_pixels,
-)
+class Mlp(Model[Params], HasNetwork):
+    """A feed-forward network."""
+
+    name = 'mlp'
+    params = Params
+    model_fn = staticmethod(model_fn)
+    network = staticmethod(network)
+    least_steps = _LEAST_STEPS
+
+
+MODEL = Mlp()

@@ -1,6 +1,7 @@
 """What networks with published weights share: their convolutions and their pixels."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from estimator_lab.core.layers import batch_norm
 from estimator_lab.core.noise import Noise
@@ -31,38 +32,52 @@ def _coloured(images: Tensor) -> Tensor:
     return tf.tile(images, [1, 1, 1, 3]) if images.shape.as_list()[3] == 1 else images
 
 
-def convolution(
-    values: Tensor,
-    scope: str,
-    maps: int,
-    size: Sequence[int],
-    noise: Noise | None = None,
-    *,
-    activation: Callable[[Tensor], Tensor] = tf.identity,
-    normalized: bool = False,
-    stride: int = 1,
-    padding: str = 'SAME',
-    trainable: bool = True,
-) -> Tensor:
-    """Returns a convolution's maps, float32 [batch, height, width, maps], with tf-slim's variable names.
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution with tf-slim's variable names.
 
-    Calls of one scope share its variables SCOPE/weights and SCOPE/biases, or, if normalized,
-    SCOPE/BatchNorm/... in place of the biases. Frozen weights, which are not trainable, use its moving
-    averages in training too. With a stride above 1, a padding of 'SAME' is half a filter of zeros on each
-    side, as in PyTorch, whereas TensorFlow pads less above and on the left.
+    Calls with one scope share its variables SCOPE/weights and SCOPE/biases, or, if normalized,
+    SCOPE/BatchNorm/... in place of the biases.
+
+    Attributes:
+      activation: of its maps.
+      noise: the noise of a training step; or None.
+      normalized: whether the maps are normalised by the batch.
+      trainable: False for frozen weights, which use their moving averages in training too.
     """
-    shape = [*size, values.shape.as_list()[3], maps]
-    padded: str | list[list[int]] = padding
-    if padding == 'SAME' and stride > 1:
-        padded = [[0, 0], [size[0] // 2] * 2, [size[1] // 2] * 2, [0, 0]]
-    with tf.variable_scope(scope, reuse=tf.AUTO_REUSE):
-        initial = tf.glorot_uniform_initializer()
-        kernel = tf.get_variable('weights', shape, initializer=initial, trainable=trainable)
-        values = tf.nn.conv2d(values, kernel, strides=stride, padding=padded)
-        if normalized:
-            values = batch_norm(values, noise if trainable else None, 'BatchNorm', trainable)
-        else:
-            zeros = tf.zeros_initializer()
-            biases = tf.get_variable('biases', [maps], initializer=zeros, trainable=trainable)
-            values = tf.nn.bias_add(values, biases)
-    return activation(values)
+
+    activation: Callable[[Tensor], Tensor] = tf.identity
+    noise: Noise | None = None
+    normalized: bool = False
+    trainable: bool = True
+
+    def __call__(
+        self,
+        values: Tensor,
+        scope: str,
+        maps: int,
+        size: Sequence[int],
+        stride: int = 1,
+        padding: str = 'SAME',
+    ) -> Tensor:
+        """Returns maps, float32 [batch, height, width, maps].
+
+        With a stride above 1, a padding of 'SAME' is half a filter of zeros on each side, as in PyTorch,
+        whereas TensorFlow pads less above and on the left.
+        """
+        shape = [*size, values.shape.as_list()[3], maps]
+        padded: str | list[list[int]] = padding
+        if padding == 'SAME' and stride > 1:
+            padded = [[0, 0], [size[0] // 2] * 2, [size[1] // 2] * 2, [0, 0]]
+        with tf.variable_scope(scope, reuse=tf.AUTO_REUSE):
+            initial = tf.glorot_uniform_initializer()
+            kernel = tf.get_variable('weights', shape, initializer=initial, trainable=self.trainable)
+            values = tf.nn.conv2d(values, kernel, strides=stride, padding=padded)
+            if self.normalized:
+                noise = self.noise if self.trainable else None
+                values = batch_norm(values, noise, 'BatchNorm', self.trainable)
+            else:
+                zeros = tf.zeros_initializer()
+                biases = tf.get_variable('biases', [maps], initializer=zeros, trainable=self.trainable)
+                values = tf.nn.bias_add(values, biases)
+        return self.activation(values)

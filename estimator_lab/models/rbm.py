@@ -5,16 +5,16 @@ Hinton 2002 and 2012; Tieleman 2008 for persistent chains; Salakhutdinov and Mur
 
 import math
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from estimator_lab.core import keys
-from estimator_lab.core.model import Model, Phase, Task, arguments
+from estimator_lab.core.judgement import Seen
+from estimator_lab.core.model import Model, Task, arguments
 from estimator_lab.models.boltzmann.head import MachineHead
 from estimator_lab.models.boltzmann.judgement import judge_machine
 from estimator_lab.models.boltzmann.learning import RbmParams
 from estimator_lab.models.boltzmann.machine import BERNOULLI
-from estimator_lab.models.boltzmann.samples import draw
+from estimator_lab.models.boltzmann.samples import DrawsFromMachines
 from estimator_lab.models.boltzmann.stack import Stack, make_rbm
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
@@ -47,12 +47,22 @@ def model_fn(
     return machine.train_spec()
 
 
-MODEL = Model(
-    'rbm',
-    Params,
-    model_fn,
-    task=lambda params: Task(keys.RECONSTRUCTION_ERROR, higher_is_better=False, labelled=False),
-    phases=lambda params: [Phase(least_steps=_LEAST_STEPS)],
-    draw=partial(draw, stack_of),
-    judge=judge_machine,
-)
+class Rbm(Model[Params], DrawsFromMachines):
+    """A restricted Boltzmann machine."""
+
+    name = 'rbm'
+    params = Params
+    model_fn = staticmethod(model_fn)
+    stack_of = staticmethod(stack_of)
+    least_steps = _LEAST_STEPS
+
+    def task(self, params: Params) -> Task:
+        """Returns what is learned: reconstructions."""
+        return Task(keys.RECONSTRUCTION_ERROR, higher_is_better=False, labelled=False)
+
+    def judge(self, seen: Seen) -> str:
+        """Returns a sentence on bad samples or reconstructions; '' for neither."""
+        return judge_machine(seen)
+
+
+MODEL = Rbm()

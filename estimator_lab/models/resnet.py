@@ -15,12 +15,13 @@ import numpy as np
 
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.core import classifier
+from estimator_lab.core.abilities import HasNetwork, HasPublishedWeights
 from estimator_lab.core.endpoints import LOGITS, Layers, publish_all
 from estimator_lab.core.layers import network_pixels
-from estimator_lab.core.model import LEAST_STEPS, Model, Phase, arguments
+from estimator_lab.core.model import Model, arguments
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import AnyOptimizer, ClassifierParams, other_default, share, structural
-from estimator_lab.models.published import convolution, standardised
+from estimator_lab.models.published import Convolution, standardised
 from estimator_lab.runs.weights.layouts import Layout, PublishedTensor, Shapes
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
@@ -62,24 +63,16 @@ class Params(AnyOptimizer, ClassifierParams):
 
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
-    """Yields the layers by name, then the logits, if there are labels: see `core.model.Network`.
+    """Yields the layers by name, then the logits, if there are labels: see `core.abilities.HasNetwork`.
 
     They are conv1 [batch, height / 2, width / 2, 64], pool1, block1_1 [batch, height / 4, width / 4, 256],
     ..., block4_3 [batch, height / 32, width / 32, 2048], and global_pool [batch, 2048]. Images have any size;
     grey ones are repeated three times.
     """
     scope = f'resnet_{params.depth}'
-    x = convolution(
-        standardised(network_pixels(images, params)),
-        f'{scope}/{_STEM}',
-        params.filters,
-        (7, 7),
-        noise,
-        activation=tf.nn.relu,
-        normalized=True,
-        stride=2,
-        trainable=_STEM not in params.frozen,
-    )
+    x = standardised(network_pixels(images, params))
+    stem = Convolution(tf.nn.relu, noise, normalized=True, trainable=_STEM not in params.frozen)
+    x = stem(x, f'{scope}/{_STEM}', params.filters, (7, 7), stride=2)
     yield _STEM, x
     # All values are 0 or more, so zeros around them change no maximum.
     x = tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, 'VALID')
@@ -91,7 +84,7 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
     yield 'global_pool', tf.squeeze(x, [1, 2])
     if params.num_classes:
         x = dropout(x, params.dropout_rate, noise)
-        logits = convolution(x, f'{scope}/logits', params.num_classes, (1, 1), padding='VALID')
+        logits = Convolution()(x, f'{scope}/logits', params.num_classes, (1, 1), padding='VALID')
         yield LOGITS, tf.squeeze(logits, [1, 2])
 
 
@@ -103,21 +96,16 @@ def _unit(values: Tensor, params: Params, block: int, unit: int, noise: Noise | 
     stride = 2 if block > 1 and unit == 1 else 1
     halving = 1 if is_deep else 0  # the convolution 3x3 that halves the sides
     scope = f'resnet_{params.depth}/block{block}/unit_{unit}'
-    layer = partial(
-        convolution, noise=noise, normalized=True, trainable=f'block{block}_{unit}' not in params.frozen
-    )
+    trainable = f'block{block}_{unit}' not in params.frozen
+    linear = Convolution(noise=noise, normalized=True, trainable=trainable)
+    layer = dataclasses.replace(linear, activation=tf.nn.relu)
     shortcut = values
     if values.shape.as_list()[3] != maps[-1]:
-        shortcut = layer(values, f'{scope}/shortcut', maps[-1], (1, 1), stride=stride)
+        shortcut = linear(values, f'{scope}/shortcut', maps[-1], (1, 1), stride=stride)
     for number, (count, size) in enumerate(zip(maps, sizes, strict=True)):
-        values = layer(
-            values,
-            f'{scope}/conv{number + 1}',
-            count,
-            (size, size),
-            activation=tf.identity if number + 1 == len(sizes) else tf.nn.relu,
-            stride=stride if number == halving else 1,
-        )
+        convolution = linear if number + 1 == len(sizes) else layer
+        step = stride if number == halving else 1
+        values = convolution(values, f'{scope}/conv{number + 1}', count, (size, size), step)
     return tf.nn.relu(values + shortcut)
 
 
@@ -188,12 +176,15 @@ def model_fn(
     return classifier.train_spec(args, layers, loss)
 
 
-MODEL = Model(
-    'resnet',
-    Params,
-    model_fn,
-    phases=lambda params: [Phase(least_steps=LEAST_STEPS)],
-    network=network,
-    published_layouts=torch_layout,
-    freezable=freezable,
-)
+class ResNet(Model[Params], HasNetwork, HasPublishedWeights):
+    """ResNet-18 to ResNet-152."""
+
+    name = 'resnet'
+    params = Params
+    model_fn = staticmethod(model_fn)
+    network = staticmethod(network)
+    published_layouts = staticmethod(torch_layout)
+    freezable = staticmethod(freezable)
+
+
+MODEL = ResNet()

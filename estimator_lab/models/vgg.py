@@ -15,12 +15,13 @@ from typing import Any
 
 from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.core import classifier
+from estimator_lab.core.abilities import HasNetwork, HasPublishedWeights
 from estimator_lab.core.endpoints import LOGITS, Layers, publish_all
 from estimator_lab.core.layers import ActivationParams, network_pixels
-from estimator_lab.core.model import LEAST_STEPS, Model, Phase, arguments
+from estimator_lab.core.model import Model, arguments
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import AnyOptimizer, ClassifierParams, other_default, share, structural
-from estimator_lab.models.published import convolution, less_mean
+from estimator_lab.models.published import Convolution, less_mean
 from estimator_lab.runs.weights.layouts import Layout, PublishedTensor, Shapes
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
 
@@ -69,7 +70,7 @@ class Params(ActivationParams, AnyOptimizer, ClassifierParams):
 
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
-    """Yields the layers by name, then the logits, if there are labels: see `core.model.Network`.
+    """Yields the layers by name, then the logits, if there are labels: see `core.abilities.HasNetwork`.
 
     They are conv1_1 [batch, height, width, 64], ..., pool5 [batch, height / 32, width / 32, 512]; then fc6
     and fc7 [batch, units], or global_pool [batch, 512]. For an image larger than 224x224, the logits are
@@ -81,16 +82,8 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
     for block, (count, width) in enumerate(zip(_BLOCKS[params.depth], _WIDTHS, strict=True), 1):
         for number in range(1, count + 1):
             name = f'conv{block}_{number}'
-            x = convolution(
-                x,
-                f'{scope}/conv{block}/{name}',
-                params.filters * width,
-                (3, 3),
-                noise,
-                activation=activation,
-                normalized=params.batch_norm,
-                trainable=name not in params.frozen,
-            )
+            layer = Convolution(activation, noise, params.batch_norm, name not in params.frozen)
+            x = layer(x, f'{scope}/conv{block}/{name}', params.filters * width, (3, 3))
             yield name, x
         x = tf.nn.max_pool2d(x, 2, 2, 'VALID')
         yield f'pool{block}', x
@@ -103,21 +96,13 @@ def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layer
     else:
         size = [min(side, _FC6_SIDE) for side in sides]
     for name in ('fc6', 'fc7') if params.head == _DENSE else ():
-        trainable = name not in params.frozen
-        x = convolution(
-            x,
-            f'{scope}/{name}',
-            params.dense_units,
-            size,
-            activation=activation,
-            padding='VALID',
-            trainable=trainable,
-        )
+        layer = Convolution(activation, trainable=name not in params.frozen)
+        x = layer(x, f'{scope}/{name}', params.dense_units, size, padding='VALID')
         yield name, _vectors(x)
         x, size = dropout(x, params.dropout_rate, noise), [1, 1]
     if params.num_classes:
         last = 'fc8' if params.head == _DENSE else 'logits'
-        x = convolution(x, f'{scope}/{last}', params.num_classes, (1, 1), padding='VALID')
+        x = Convolution()(x, f'{scope}/{last}', params.num_classes, (1, 1), padding='VALID')
         yield LOGITS, tf.reduce_mean(x, axis=[1, 2])
 
 
@@ -174,12 +159,15 @@ def model_fn(
     return classifier.train_spec(args, layers, loss)
 
 
-MODEL = Model(
-    'vgg',
-    Params,
-    model_fn,
-    phases=lambda params: [Phase(least_steps=LEAST_STEPS)],
-    network=network,
-    published_layouts=keras_layout,
-    freezable=freezable,
-)
+class Vgg(Model[Params], HasNetwork, HasPublishedWeights):
+    """VGG-11 to VGG-19."""
+
+    name = 'vgg'
+    params = Params
+    model_fn = staticmethod(model_fn)
+    network = staticmethod(network)
+    published_layouts = staticmethod(keras_layout)
+    freezable = staticmethod(freezable)
+
+
+MODEL = Vgg()

@@ -11,6 +11,7 @@ from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.base.files import listed, whole_file
 from estimator_lab.base.outputs import locked, writing
 from estimator_lab.base.settings import settings_that_are
+from estimator_lab.core.abilities import HasPublishedWeights
 from estimator_lab.core.model import AnyModel
 from estimator_lab.core.params import parse_hparams, resolve
 from estimator_lab.core.registry import find_model
@@ -93,7 +94,7 @@ def is_imported(model_dir: Path) -> bool:
 
 
 def _layouts(model: AnyModel, shapes: Mapping[str, Sequence[int]]) -> list[Layout]:
-    published = model.published_layouts(shapes) if model.published_layouts else []
+    published = model.published_layouts(shapes) if isinstance(model, HasPublishedWeights) else []
     return [own_names(shapes), *published]
 
 

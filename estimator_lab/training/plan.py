@@ -13,6 +13,7 @@ from estimator_lab.base.keys import RECORD
 from estimator_lab.base.progress import doing
 from estimator_lab.base.settings import settings_in_use, settings_that_are
 from estimator_lab.base.suggestions import unknown
+from estimator_lab.core.abilities import HasCompanions, HasPublishedWeights, Paints
 from estimator_lab.core.model import AnyModel, Task
 from estimator_lab.core.params import (
     ClassifierParams,
@@ -117,12 +118,14 @@ def make_plan(settings: TrainSettings, say: Say = print) -> Plan:
     params = _with_data(given, model, settings, inputs, previous, look)
     params = replace(params, frozen=_frozen(settings, model, params))
     resumed = previous.hparams if previous and previous.model == model.name else None
-    taken, companions = model.companions(params, settings.model_dir, resumed)
-    params = replace(params, **taken)
+    companions: Mapping[str, Callable[[Path], None]] = {}
+    if isinstance(model, HasCompanions):
+        taken, companions = model.companions(params, settings.model_dir, resumed)
+        params = replace(params, **taken)
     params.check()
     if cluster.is_chief and look.caution and not newest_checkpoint(settings.model_dir):
         say(look.caution)
-    if cluster.is_chief and (caution := model.caution(params)):
+    if cluster.is_chief and (caution := params.caution()):
         say(f'Warning: {caution}')
     _check_method(settings, cluster, model, params)
     check_enough(inputs, settings, params.smallest_batch)
@@ -187,7 +190,7 @@ def _with_data(
     else:
         decided = train.kind.data_params(settings, train.order(1, settings.seed).epoch(0), train.total)
         if look.pixels and getattr(params, 'stretch', False):
-            decided['pixels'] = model.pixels(look.pixels)
+            decided['pixels'] = params.pixels_from(look.pixels)
             decided['first_mean'] = look.mean_image
         decided['few_images'] = train.total is not None and train.total < math.prod(settings.image_shape)
     decided = {name: value for name, value in decided.items() if hasattr(params, name)}
@@ -198,8 +201,8 @@ def _frozen(settings: TrainSettings, model: AnyModel, params: Any) -> tuple[str,
     """Returns the names of the layers that --freeze keeps; raises FlagError if it names none."""
     if not settings.freeze:
         return ()
-    if model.freezable is None:
-        able = ' and '.join(name for name in MODELS if find_model(name).freezable)
+    if not isinstance(model, HasPublishedWeights):
+        able = ' and '.join(name for name in MODELS if isinstance(find_model(name), HasPublishedWeights))
         raise FlagError(
             f'{option.freeze}={settings.freeze}: {option.model}={model.name} has no layers that can be '
             f'frozen; {able} have.'
@@ -223,7 +226,7 @@ def _check_method(settings: TrainSettings, cluster: Cluster, model: AnyModel, pa
         )
     alone = {
         f'{option.early_stopping}={settings.early_stopping}': settings.early_stopping,
-        f'{option.model}={settings.model}': bool(model.painter),
+        f'{option.model}={settings.model}': isinstance(model, Paints),
         'Pre-training': len(model.phases(params)) > 1,
     }
     for what, is_given in alone.items():

@@ -11,13 +11,13 @@ from estimator_lab.base.interrupts import StopSwitch
 from estimator_lab.base.outputs import writing
 from estimator_lab.base.progress import doing
 from estimator_lab.core.metrics_text import numbers_in
-from estimator_lab.core.model import EVALUATION, ModelFn
+from estimator_lab.core.model import EVALUATION
 from estimator_lab.data.archives.opened import Archives, distinct_examples
 from estimator_lab.data.input.bad_examples import BadLimit, BadList, InputReport
 from estimator_lab.data.input.input_fns import Epochs, InputFn, Onwards, archive_input_fn
 from estimator_lab.runs.record import read_record, write_record
 from estimator_lab.runs.serving import serving_input_receiver_fn
-from estimator_lab.tf1 import reused_evaluation_graph, tf
+from estimator_lab.tf1 import EstimatorSpec, reused_evaluation_graph, tf
 from estimator_lab.training.cluster import check_agreement
 from estimator_lab.training.evaluations import Evaluations, export_at_the_end, make_exporters
 from estimator_lab.training.hooks import (
@@ -34,6 +34,8 @@ from estimator_lab.training.precision import session_config
 from estimator_lab.training.stages import Stage, saved_step
 from estimator_lab.training.warm_start import warm_start_settings
 from estimator_lab.training.watch import Watch
+
+_ModelFn = Callable[..., EstimatorSpec]
 
 _CHECKPOINTS_A_STAGE = 5
 _MOST_STEPS_BETWEEN_CHECKPOINTS = 2000
@@ -261,7 +263,7 @@ class StageTraining:
         return InputReport(archives.kind, plan.say, archives.total or 0, limit, listed)
 
 
-def _checked(model_fn: ModelFn) -> ModelFn:
+def _checked(model_fn: _ModelFn) -> _ModelFn:
     """Returns a model function whose errors of shape become sentences. Estimators would copy a method."""
 
     def checked(features: Any, labels: Any, mode: Any, params: Any, config: Any) -> Any:

@@ -107,7 +107,7 @@ def plan_stages(
     for phase in model.phases(params):
         before = stages[-1] if stages else None
         read = inputs if phase.name == FINAL else pretraining
-        stages.append(_stage(settings, cluster, model, params, read, phase, before))
+        stages.append(_stage(settings, cluster, params, read, phase, before))
     for stage in stages:
         _check_folder(stage, model)
     return tuple(stages)
@@ -116,7 +116,6 @@ def plan_stages(
 def _stage(
     settings: TrainSettings,
     cluster: Cluster,
-    model: AnyModel,
     params: Any,
     inputs: Inputs,
     phase: Phase,
@@ -147,7 +146,7 @@ def _stage(
         changes = (*resumption.changes, *_schedule_change(previous, own))
         resumption = replace(resumption, changes=changes)
     record = make_record(
-        model.name,
+        settings.model,
         own,
         decode=settings.decode,
         background=settings.background,

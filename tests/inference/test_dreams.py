@@ -9,6 +9,7 @@ from estimator_lab.inference import dreams
 from estimator_lab.inference.ascent import AscentObjective
 from estimator_lab.inference.dreams import Dream, find_layer, from_noise
 from estimator_lab.inference.settings import DreamSettings
+from tests.support.altered_models import altered
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_an_image_may_be_too_small_or_none(cnn, tmp_path):
 def test_a_dream_builds_a_network_for_any_size_once(cnn, colours, monkeypatch, settings, graphs):
     """A layer of fixed size needs another one."""
     built, network = [], cnn.architecture.network
-    architecture = dataclasses.replace(
+    architecture = altered(
         cnn.architecture, network=lambda images, *others: built.append(1) or network(images, *others)
     )
     run = dataclasses.replace(cnn, architecture=architecture)

@@ -16,6 +16,7 @@ from estimator_lab.inference.evaluation import evaluate
 from estimator_lab.inference.run import Run
 from estimator_lab.inference.settings import EvaluationSettings
 from estimator_lab.tf1 import tf
+from tests.support.altered_models import altered
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.full_disk import files_up_to
 from tests.support.input_batches import numpy_input_fn
@@ -118,7 +119,7 @@ def by_brightness(features, labels, mode, params=None, config=None):
 @pytest.fixture
 def unlabelled(cnn):
     own = {'model_fn': by_brightness, 'task': lambda params: Task('reconstruction_error', labelled=False)}
-    architecture = dataclasses.replace(cnn.architecture, **own)
+    architecture = altered(cnn.architecture, **own)
     record = dataclasses.replace(cnn.record, vocabulary=())
     return dataclasses.replace(cnn, architecture=architecture, record=record)
 

@@ -14,7 +14,7 @@ from estimator_lab.inference.samples import first_images, sample
 from estimator_lab.inference.settings import DreamSettings
 from estimator_lab.models import dbn, rbm
 from estimator_lab.models.boltzmann import samples as samples_module
-from estimator_lab.models.boltzmann.samples import gibbs_chains, top_machine
+from estimator_lab.models.boltzmann.samples import GibbsChains, gibbs_samples, top_machine
 from estimator_lab.runs.weights.checkpoint import HeldCheckpoint
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture, write_tar
@@ -43,7 +43,7 @@ def machine(model_dir):
 
 def samples(trained, count, steps, seed=1, begin=None):
     stack_of = {'rbm': rbm.stack_of, 'dbn': dbn.stack_of}[trained.model]
-    parts = gibbs_chains(stack_of, trained, count, seed, begin, steps)
+    parts = gibbs_samples(stack_of, trained, GibbsChains(count, steps, seed, begin))
     return np.concatenate([images for images, _ in parts])
 
 
@@ -138,7 +138,8 @@ def test_many_samples_are_made_in_batches(folders, monkeypatch):
     # Each part has noise of its own: without it, equal beginnings would have equal ends.
     begin = np.repeat(first_images(trained, [str(folders / 'a.tar')], 1), 5, axis=0)
     monkeypatch.setattr(samples_module, 'AT_ONCE', 2)
-    first, second, last = (part for part, _ in gibbs_chains(rbm.stack_of, trained, 5, 1, begin, 2))
+    drawn = gibbs_samples(rbm.stack_of, trained, GibbsChains(5, 2, 1, begin))
+    first, second, last = (part for part, _ in drawn)
     assert [len(part) for part in (first, second, last)] == [2, 2, 1]
     assert not np.array_equal(first[0], second[0])
 
@@ -171,7 +172,8 @@ def test_chains_of_a_class_are_chosen_by_its_probability(folders, tmp_path):
     def weigh(images):
         return -np.abs(images - begin[7]).sum(axis=(1, 2, 3))
 
-    chosen = [batch for batch, _ in gibbs_chains(rbm.stack_of, trained, 130, 1, begin, 20, weigh)]
+    drawn = gibbs_samples(rbm.stack_of, trained, GibbsChains(130, 20, 1, begin, weigh))
+    chosen = [batch for batch, _ in drawn]
     assert [len(batch) for batch in chosen] == [128, 2]
     assert chosen[0] == pytest.approx(np.broadcast_to(begin[7], (128, 6, 6, 1)), abs=1e-6)
 

@@ -20,6 +20,7 @@ from estimator_lab.models.cnn import network as cnn_network
 from estimator_lab.runs.trained import Trained
 from estimator_lab.runs.weights.checkpoint import HeldCheckpoint, write_checkpoint
 from estimator_lab.tf1 import tf
+from tests.support.altered_models import altered
 from tests.support.differences import derivative
 from tests.support.small_runs import values_in
 
@@ -85,7 +86,7 @@ def dense_fn(features, labels, mode, params=None, config=None):
 def test_a_dense_network_shows_what_its_units_look_at_and_where_its_error_is_from(cnn, tmp_path):
     weights = np.arange(192, dtype=np.float32).reshape(64, 3) / 192
     write_checkpoint(tmp_path / 'dense', {'dense/kernel': weights, 'global_step': np.int64(3)})
-    architecture = dataclasses.replace(cnn.architecture, model_fn=dense_fn)
+    architecture = altered(cnn.architecture, model_fn=dense_fn)
     record, held = dataclasses.replace(cnn.record, vocabulary=()), HeldCheckpoint(str(tmp_path / 'dense'))
     dense = dataclasses.replace(cnn, architecture=architecture, record=record, held=held)
     found = inspect_image(dense, IMAGE)
@@ -102,7 +103,7 @@ def test_a_network_without_anything_to_show_shows_the_image(cnn):
     def constant_fn(features, labels, mode, params=None, config=None):
         return tf.estimator.EstimatorSpec(mode, predictions={'mean': tf.reduce_mean(features['image'])[None]})
 
-    architecture = dataclasses.replace(cnn.architecture, model_fn=constant_fn)
+    architecture = altered(cnn.architecture, model_fn=constant_fn)
     nothing = dataclasses.replace(cnn, architecture=architecture)
     assert set(inspect_image(nothing, IMAGE).pictures()) == {'inspected'}
 

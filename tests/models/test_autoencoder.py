@@ -3,7 +3,6 @@ import pytest
 
 from estimator_lab import api
 from estimator_lab.core.params import Pixels, resolve
-from estimator_lab.models.autoencoder import model
 from estimator_lab.models.autoencoder.model import Params, model_fn
 from estimator_lab.tf1 import tf
 from tests.support.small_runs import small_settings, train_run, values_in
@@ -72,8 +71,8 @@ def test_each_kind_learns(params, session):
 
 def test_a_code_wider_than_the_image_is_said():
     words = 'a code of 100 values is wider than the image of 96: nothing is compressed.'
-    assert model.MODEL.caution(Params(SHAPE, layers='100')) == words
-    assert model.MODEL.caution(Params(SHAPE, layers='96')) == ''
+    assert Params(SHAPE, layers='100').caution() == words
+    assert Params(SHAPE, layers='96').caution() == ''
 
 
 def test_operations_beside_the_layers_have_names_in_the_graph_of_tensorboard(tmp_path, graph):

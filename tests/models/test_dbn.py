@@ -105,7 +105,7 @@ def test_it_goes_on_in_the_phase_where_it_was_killed(settings, trained, tmp_path
 
 def test_without_pretraining_it_is_the_same_network(trained, graph):
     params = resolve(dbn.Params, {'image_shape': (8, 8, 1), 'layers': '6-5', 'pretrain_epochs': 0.0})
-    assert [phase.name for phase in dbn.phases(params)] == [FINAL]
+    assert [phase.name for phase in dbn.MODEL.phases(params)] == [FINAL]
     dict(dbn.network(tf.zeros([1, 8, 8, 1]), params))
     names = {v.op.name for v in tf.trainable_variables()}
     assert names == {name for name in values_in(trained[1], 7) if re.match(r'(layer_.|logits)/\w+$', name)}
@@ -159,9 +159,9 @@ def test_upper_machines_learn_from_units_and_the_top_one_from_their_samples(monk
 )
 def test_each_phase_has_a_least_number_of_steps_unless_its_length_is_given(given, least):
     params = resolve(dbn.Params, {'layers': '6-5', **given})
-    assert [phase.least_steps for phase in dbn.phases(params)] == least
+    assert [phase.least_steps for phase in dbn.MODEL.phases(params)] == least
     again = resolve(dbn.Params, vars(params))  # as a model function gets them
-    assert [phase.least_steps for phase in dbn.phases(again)] == least
+    assert [phase.least_steps for phase in dbn.MODEL.phases(again)] == least
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_each_phase_has_a_least_number_of_steps_unless_its_length_is_given(given
 def test_it_warns_of_more_pixels_than_binary_units_learn_from(side, hparams, warned):
     params = resolve(dbn.Params, {'image_shape': (side, side, 1), **hparams})
     words = 'binary units learn little from images of 16,384 values: give a smaller --image_size.'
-    assert with_dashes(dbn.MODEL.caution(params)) == (words if warned else '')
+    assert with_dashes(params.caution()) == (words if warned else '')
 
 
 def test_its_machines_see_pale_pixels_as_probabilities_from_0_to_1(session):

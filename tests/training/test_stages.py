@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import FlagError, option
-from estimator_lab.core.model import Model, Phase
+from estimator_lab.core.model import Phase
 from estimator_lab.core.params import TrainingParams
+from estimator_lab.models import cnn
 from estimator_lab.runs.record import InputRecord, Record, write_record
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
@@ -15,6 +16,7 @@ from estimator_lab.training.position import CONSUMED
 from estimator_lab.training.resumption import Resumption
 from estimator_lab.training.settings import TrainSettings
 from estimator_lab.training.stages import plan_stages
+from tests.support.altered_models import altered
 from tests.training.starts import A, B, Start, inputs, start
 
 PRE, LAST = Phase('pre', 0.5), Phase()
@@ -28,7 +30,8 @@ def planned(tmp_path):
     def make(phases=(LAST,), pretraining=None, sources=(A,), batches=1, params=PARAMS, **settings):
         given = TrainSettings(**{'model_dir': tmp_path, 'batch_size': 6, **settings})
         read = inputs(*sources)
-        model = Model('dbn', TrainingParams, None, phases=lambda params: list(phases))
+        model = altered(cnn.MODEL, phases=lambda params: list(phases))
+        model.params = TrainingParams
         here = Start(given, read, 1, batches)  # stands in for the cluster
         return plan_stages(given, here, model, params, read, pretraining or read)
 
@@ -58,7 +61,7 @@ def saved(folder, step, position=None, record=None, **hparams):
     consumed = {} if position is None else {CONSUMED: np.array(position, np.int64)}
     write_checkpoint(folder / f'model.ckpt-{step}', {'global_step': np.array(step, np.int64), **consumed})
     tf.train.update_checkpoint_state(str(folder), f'model.ckpt-{step}')
-    whole = Record('dbn', (8, 8, 1), (), hparams, {}, input=record or InputRecord())
+    whole = Record('cnn', (8, 8, 1), (), hparams, {}, input=record or InputRecord())
     write_record(folder, whole)
 
 

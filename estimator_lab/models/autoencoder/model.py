@@ -16,6 +16,7 @@ from typing import Any
 from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
+from estimator_lab.core.abilities import HasNetwork
 from estimator_lab.core.endpoints import Endpoints, Layers, publish_all
 from estimator_lab.core.judgement import Seen, likely_cause
 from estimator_lab.core.layers import ActivationParams
@@ -68,6 +69,8 @@ class Params(PixelParams, ActivationParams, PretrainingParams, AnyOptimizer):
     Attributes:
       few_images: whether the network was chosen for fewer training images than an image has values.
     """
+
+    pixels_from = staticmethod(centred_pixels)
 
     few_images: bool = False
 
@@ -150,6 +153,13 @@ class Params(PixelParams, ActivationParams, PretrainingParams, AnyOptimizer):
                 f'{hparam.loss}=cross_entropy needs output=sigmoid, because its targets are probabilities.'
             )
 
+    def caution(self) -> str:
+        """Returns a warning of a code that is wider than the image; '' for none."""
+        code, values = code_size(self), math.prod(self.image_shape)
+        if code <= values:
+            return ''
+        return f'a code of {code} values is wider than the image of {values}: nothing is compressed.'
+
 
 def _check_pretraining(params: Params) -> None:
     """Raises FlagError for a network that pre-trained machines cannot initialise."""
@@ -165,19 +175,6 @@ def _check_pretraining(params: Params) -> None:
                 f'{hparam.pretrain_epochs}={params.pretrain_epochs:g} needs {name}={" or ".join(values)}, '
                 f'not {getattr(params, name)}.'
             )
-
-
-def phases(params: Params) -> list[Phase]:
-    """Returns the phases of training: one per pre-trained layer, then fine-tuning.
-
-    The decoder inherits the visible biases; its first layer inherits them from the top machine.
-    """
-    count = len(params.layer_sizes)
-    renames = [
-        (f'decoder_{number}/bias', f'layer_{count + 1 - number}/visible_bias')
-        for number in range(1, count + 1)
-    ]
-    return pretraining_phases(params, count, renames, _LEAST_STEPS)
 
 
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
@@ -244,29 +241,35 @@ def _inputs(args: Args[Params]) -> Tensor:
     return corrupt(args.images, params.corruption, params.corruption_level, seeds)
 
 
-def caution(params: Params) -> str:
-    """Returns a warning of a code that is wider than the image; '' for none."""
-    code, values = code_size(params), math.prod(params.image_shape)
-    if code <= values:
-        return ''
-    return f'a code of {code} values is wider than the image of {values}: nothing is compressed.'
+class Autoencoder(Model[Params], HasNetwork):
+    """The notes' deep autoencoder."""
+
+    name = 'autoencoder'
+    params = Params
+    model_fn = staticmethod(model_fn)
+    network = staticmethod(network)
+
+    def task(self, params: Params) -> Task:
+        """Returns what is learned: reconstructions."""
+        return Task(keys.SQUARED_ERROR, higher_is_better=False, labelled=False)
+
+    def phases(self, params: Params) -> list[Phase]:
+        """Returns the phases of training: one per pre-trained layer, then fine-tuning.
+
+        The decoder inherits the visible biases; its first layer inherits them from the top machine.
+        """
+        count = len(params.layer_sizes)
+        renames = [
+            (f'decoder_{number}/bias', f'layer_{count + 1 - number}/visible_bias')
+            for number in range(1, count + 1)
+        ]
+        return pretraining_phases(params, count, renames, _LEAST_STEPS)
+
+    def judge(self, seen: Seen) -> str:
+        """Returns a sentence on bad reconstructions; '' for others."""
+        wide = seen.metrics.get(keys.FLOATS_PER_IMAGE, 0) >= _WIDE
+        limit = {'limit': _HALF} if wide else {}
+        return judge_reconstructions(seen, keys.SQUARED_ERROR, likely_cause(seen), **limit)
 
 
-def judge(seen: Seen) -> str:
-    """Returns a sentence on bad reconstructions; '' for others."""
-    wide = seen.metrics.get(keys.FLOATS_PER_IMAGE, 0) >= _WIDE
-    limit = {'limit': _HALF} if wide else {}
-    return judge_reconstructions(seen, keys.SQUARED_ERROR, likely_cause(seen), **limit)
-
-
-MODEL = Model(
-    'autoencoder',
-    Params,
-    model_fn,
-    task=lambda params: Task(keys.SQUARED_ERROR, higher_is_better=False, labelled=False),
-    phases=phases,
-    network=network,
-    pixels=centred_pixels,
-    caution=caution,
-    judge=judge,
-)
+MODEL = Autoencoder()

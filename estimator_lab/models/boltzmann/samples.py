@@ -7,15 +7,17 @@ filter: Gordon, Salmond and Smith 1993).
 """
 
 import contextlib
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.progress import doing
+from estimator_lab.core.abilities import Batches, Drawing, Draws, HasNetwork
 from estimator_lab.core.endpoints import LOGITS
-from estimator_lab.core.model import Batches, Drawing
 from estimator_lab.core.noise import Noise
 from estimator_lab.models.boltzmann.stack import Stack
 from estimator_lab.runs.trained import Trained
@@ -34,50 +36,76 @@ _STEPS, _STEPS_FROM_CHAINS = 1000, 50
 _CHAINS = 'chains'  # the variable of `contrastive_divergence`
 
 
-def draw(
-    stack_of: StackOf,
-    run: Trained,
-    *,
-    count: int,
-    seed: int,
-    steps: int | None,
-    data: Callable[[], np.ndarray] | None,
-    label: str,
-) -> Drawing | None:
-    """Returns the samples of a model's top machine, None if it has none: see `Model.draw`.
+@dataclass(frozen=True)
+class GibbsChains:
+    """Chains whose ends are samples.
 
-    `stack_of` makes the variables of the machines, and returns None if the parameters train none.
-
-    Raises:
-      FlagError: the model does not know the label, '' for none.
+    Attributes:
+      count: how many.
+      steps: Gibbs steps of each.
+      seed: of the noise.
+      begin: where they begin, float32 [count, height, width, channels] in [0, 1]; None for the persistent
+        chains of training, in an order by the seed, or for noise if there are none.
+      weigh: returns the logs of weights, float32 [n], of images, by which chains are chosen; or None.
     """
-    if label and (run.params.phase or not run.task.labelled):
-        raise FlagError(f'{option.label}={label} needs a model with classes: {option.model}=dbn.')
-    number = run.class_id(label) if label else None
-    machine = top_machine(run)
-    with tf.Graph().as_default():
-        if stack_of(machine.params) is None:
-            return None
-    from_chains = data is None and persistent_chains(machine) is not None
-    chosen = steps or (_STEPS_FROM_CHAINS if from_chains else _STEPS)
 
-    def batches() -> Batches:
-        begin = data() if data else None
-        if number is None:
-            yield from gibbs_chains(stack_of, machine, count, seed, begin, chosen)
-            return
-        with _classified(run, number) as weigh:
-            for images, _ in gibbs_chains(stack_of, machine, count, seed, begin, chosen, weigh):
-                yield images, [label] * len(images)
+    count: int
+    steps: int
+    seed: int = 0
+    begin: np.ndarray | None = None
+    weigh: Callable[[np.ndarray], np.ndarray] | None = None
 
-    of_label = f', {label},' if label else ''
-    return Drawing(f'Samples of {machine.model}{of_label} after {chosen:,} Gibbs steps', batches)
+
+class DrawsFromMachines(Draws):
+    """A model whose samples are the ends of Gibbs chains of its top machine."""
+
+    @staticmethod
+    @abstractmethod
+    def stack_of(params: Any) -> Stack | None:
+        """Makes the variables of its machines; returns None if these parameters train none."""
+
+    def draw(
+        self,
+        run: Trained,
+        *,
+        count: int,
+        seed: int,
+        steps: int | None,
+        data: Callable[[], np.ndarray] | None,
+        label: str,
+    ) -> Drawing | None:
+        """Returns the samples of a model's top machine, None if it has none: see `core.abilities.Draws`.
+
+        Raises:
+          FlagError: the model does not know the label, '' for none.
+        """
+        if label and (run.params.phase or not run.task.labelled):
+            raise FlagError(f'{option.label}={label} needs a model with classes: {option.model}=dbn.')
+        number = run.class_id(label) if label else None
+        machine = top_machine(run)
+        with tf.Graph().as_default():
+            if self.stack_of(machine.params) is None:
+                return None
+        from_chains = data is None and persistent_chains(machine) is not None
+        chosen = steps or (_STEPS_FROM_CHAINS if from_chains else _STEPS)
+
+        def batches() -> Batches:
+            chains = GibbsChains(count, chosen, seed, data() if data else None)
+            if number is None:
+                yield from gibbs_samples(self.stack_of, machine, chains)
+                return
+            with _classified(run, number) as weigh:
+                for images, _ in gibbs_samples(self.stack_of, machine, replace(chains, weigh=weigh)):
+                    yield images, [label] * len(images)
+
+        of_label = f', {label},' if label else ''
+        return Drawing(f'Samples of {machine.model}{of_label} after {chosen:,} Gibbs steps', batches)
 
 
 @contextlib.contextmanager
 def _classified(run: Trained, number: int) -> Iterator[Callable[[np.ndarray], np.ndarray]]:
     """Returns the function that gives the logs of the weights of images for a class, float32 [n]."""
-    assert run.architecture.network, 'a model with classes'
+    assert isinstance(run.architecture, HasNetwork), 'a model with classes'
     with tf.Graph().as_default():
         images = tf.placeholder(tf.float32, [None, *run.shape])
         logits = dict(run.architecture.network(images, run.params))[LOGITS]
@@ -105,27 +133,12 @@ def persistent_chains(run: Trained) -> np.ndarray | None:
         return np.asarray(reader.get_tensor(_CHAINS), np.float32)
 
 
-def gibbs_chains(
-    stack_of: StackOf,
-    run: Trained,
-    count: int,
-    seed: int,
-    begin: np.ndarray | None,
-    steps: int,
-    weigh: Callable[[np.ndarray], np.ndarray] | None = None,
-) -> Batches:
-    """Yields samples of a Boltzmann machine in batches.
+def gibbs_samples(stack_of: StackOf, run: Trained, chains: GibbsChains) -> Batches:
+    """Yields samples of a Boltzmann machine, a model from `top_machine`, in batches.
 
-    Args:
-      stack_of: makes the variables of its machines.
-      run: a model from `top_machine`.
-      count: how many.
-      seed: of the noise.
-      begin: where the chains begin, float32 [count, height, width, channels] in [0, 1]; None for the
-        persistent chains of training, in an order by the seed, or for noise if there are none.
-      steps: Gibbs steps of each chain.
-      weigh: returns the logs of weights, float32 [n], of images; chains are chosen by them, see `draw`.
+    `stack_of` makes the variables of its machines.
     """
+    count, seed, begin, weigh = chains.count, chains.seed, chains.begin, chains.weigh
     with tf.Graph().as_default():
         stack = stack_of(run.params)
         assert stack, 'a model that has machines'
@@ -133,15 +146,15 @@ def gibbs_chains(
         images = tf.placeholder(tf.float32, [None, *run.shape])
         noise = Noise(tf.stack([tf.constant(seed, tf.int64), part]))
         units = stack.top.weights.shape.as_list()[0]
-        chains = persistent_chains(run) if begin is None else None
-        if chains is not None:
-            chains = np.random.default_rng(seed).permutation(chains)
+        learned = persistent_chains(run) if begin is None else None
+        if learned is not None:
+            learned = np.random.default_rng(seed).permutation(learned)
             numbers = tf.range(rows) + AT_ONCE * tf.cast(part, tf.int32)
-            start = tf.gather(chains, numbers % len(chains))
+            start = tf.gather(learned, numbers % len(learned))
         else:
             start = noise.uniform([rows, units]) if begin is None else stack.visible(images)
         state = tf.placeholder_with_default(tf.ensure_shape(start, [None, units]), [None, units])
-        hops = steps if weigh is None else max(steps // _CHOICES, 1)
+        hops = chains.steps if weigh is None else max(chains.steps // _CHOICES, 1)
         moved = stack.top.gibbs(state, hops, noise)
         samples = stack.images(stack.top.gibbs_means(moved, 0, noise), noise=noise)
         # The machines below the top are not trained.
@@ -154,7 +167,7 @@ def gibbs_chains(
             feed: dict[Any, Any] = {part: number, rows: _CHAINS_OF_A_CLASS if weigh else wanted}
             if begin is not None:
                 feed[images] = np.resize(begin[first : first + at_once], (feed[rows], *run.shape))
-            doing(f'taking {steps:,} Gibbs steps from sample {first + 1:,} of {count:,} on')
+            doing(f'taking {chains.steps:,} Gibbs steps from sample {first + 1:,} of {count:,} on')
             batch, ends = session.run([samples, moved], feed)
             if weigh:
                 for turn in range(1, _CHOICES):

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from estimator_lab.base.errors import DataError, hparam, option
+from estimator_lab.core.abilities import Companions, HasNetwork
 from estimator_lab.core.endpoints import LOGITS
-from estimator_lab.core.model import Companions
 from estimator_lab.models.fixed_network import (
     FixedNetwork,
     layers_of,
@@ -62,7 +62,7 @@ def judged(samples: ImagesAndFakes, model_dir: str) -> Metrics:
 
 
 def companions(params: Any, model_dir: Path, resumed: Mapping[str, Any] | None) -> Companions:
-    """Returns the judge that the parameters name: see `Model.companions`."""
+    """Returns the judge that the parameters name: see `core.abilities.HasCompanions`."""
     check_same_companions(params, ['judge'], model_dir, resumed)
     if not params.judge or (resumed is not None and (model_dir / FILE).exists()):
         return {}, {}
@@ -79,7 +79,7 @@ def open_judge(params: Any) -> Judge:
     _check_fit(trained, params)
     shape = tuple(trained.shape)
     network = without_weights(trained, {'image_shape': shape, 'vocabulary': trained.labels})
-    layers = layers_of(network, shape) if trained.architecture.network else {}
+    layers = layers_of(network, shape) if isinstance(trained.architecture, HasNetwork) else {}
     hidden = [name for name, values in layers.items() if name != LOGITS and values.shape.rank == 2]
     if LOGITS not in layers or not hidden:
         raise DataError(

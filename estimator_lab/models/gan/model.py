@@ -12,9 +12,10 @@ from typing import Any
 from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
+from estimator_lab.core.abilities import Draws, Generates, HasCompanions, HasNetwork
 from estimator_lab.core.endpoints import Layers
 from estimator_lab.core.judgement import Seen, judge_samples, likely_cause
-from estimator_lab.core.model import Model, Phase, Task, arguments
+from estimator_lab.core.model import Model, Task, arguments
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.params import SIZES, GradientParams, sizes, structural
 from estimator_lab.models.gan import head
@@ -86,32 +87,6 @@ class Params(GradientParams):
             )
 
 
-def task(params: Params) -> Task:
-    """Returns what is learned: to make images like the data.
-
-    Without a judge, runs are compared by their diversity, which shows collapse only.
-    """
-    return Task(
-        keys.FRECHET_DISTANCE if params.judge else keys.DIVERSITY,
-        higher_is_better=not params.judge,
-        labelled=params.conditional,
-    )
-
-
-def judge(seen: Seen) -> str:
-    """Returns a sentence on samples that are all alike, or a discriminator that has won; '' for others."""
-    if alike := judge_samples(seen.metrics, likely_cause(seen)):
-        return alike
-    real, fake = (seen.metrics.get(f'discriminator_accuracy_{each}', 0.0) for each in ('real', 'fake'))
-    if min(real, fake) < _WON:
-        return ''
-    cure = likely_cause(seen, f'try {hparam.diff_augment}=true, or a smaller {hparam.learning_rate}=...')
-    return (
-        f'The discriminator has won: it recognises {real:.0%} of the images and {fake:.0%} of the samples: '
-        f'{cure}'
-    )
-
-
 def network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
     """Yields the layers of the discriminator, for images in [0, 1]."""
     layers = discriminator(to_networks(images), None, params)
@@ -138,15 +113,40 @@ def model_fn(
     return head.train_spec(args, batch)
 
 
-MODEL = Model(
-    'gan',
-    Params,
-    model_fn,
-    task,
-    phases=lambda params: [Phase(least_steps=_LEAST_STEPS)],
-    network=network,
-    generates=True,
-    draw=draw,
-    judge=judge,
-    companions=companions,
-)
+class Gan(Model[Params], HasNetwork, Draws, Generates, HasCompanions):
+    """A generator of images against a discriminator."""
+
+    name = 'gan'
+    params = Params
+    model_fn = staticmethod(model_fn)
+    network = staticmethod(network)
+    draw = staticmethod(draw)
+    companions = staticmethod(companions)
+    least_steps = _LEAST_STEPS
+
+    def task(self, params: Params) -> Task:
+        """Returns what is learned: to make images like the data.
+
+        Without a judge, runs are compared by their diversity, which shows collapse only.
+        """
+        return Task(
+            keys.FRECHET_DISTANCE if params.judge else keys.DIVERSITY,
+            higher_is_better=not params.judge,
+            labelled=params.conditional,
+        )
+
+    def judge(self, seen: Seen) -> str:
+        """Returns a sentence on samples that are all alike, or a discriminator that has won; or ''."""
+        if alike := judge_samples(seen.metrics, likely_cause(seen)):
+            return alike
+        real, fake = (seen.metrics.get(f'discriminator_accuracy_{each}', 0.0) for each in ('real', 'fake'))
+        if min(real, fake) < _WON:
+            return ''
+        cure = likely_cause(seen, f'try {hparam.diff_augment}=true, or a smaller {hparam.learning_rate}=...')
+        return (
+            f'The discriminator has won: it recognises {real:.0%} of the images and {fake:.0%} of the '
+            f'samples: {cure}'
+        )
+
+
+MODEL = Gan()

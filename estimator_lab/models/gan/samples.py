@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from estimator_lab.base.errors import FlagError, hparam, option
-from estimator_lab.core.model import Batches, Drawing
+from estimator_lab.core.abilities import Batches, Drawing
 from estimator_lab.core.noise import Noise
 from estimator_lab.models.gan.head import one_hot, to_unit_range
 from estimator_lab.models.gan.networks import AVERAGE, generator
@@ -18,7 +18,7 @@ _BATCH = 64
 
 
 def draw(run: Trained, *, count: int, seed: int, label: str, truncation: float) -> Drawing:
-    """Returns the samples of a generator: see `Model.draw`.
+    """Returns the samples of a generator: see `core.abilities.Draws`.
 
     Args:
       run: the model.

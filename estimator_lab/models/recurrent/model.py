@@ -16,10 +16,11 @@ from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.base.pixels import SeenPixels
 from estimator_lab.base.settings import setting
 from estimator_lab.core import classifier
+from estimator_lab.core.abilities import HasNetwork, Inspects
 from estimator_lab.core.endpoints import LOGITS, Endpoints, Layers, probabilities_of, publish_all
 from estimator_lab.core.layers import ACTIVATIONS, class_logits, hidden_layers, network_pixels
 from estimator_lab.core.metrics import running_sum
-from estimator_lab.core.model import Args, Model, Phase, arguments
+from estimator_lab.core.model import Args, Model, arguments
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import (
     SIZES,
@@ -97,6 +98,17 @@ class Params(AnyOptimizer, ClassifierParams):
         """Length of a sequence."""
         return steps_and_values(self.image_shape, self.read, self.patch_size)[0]
 
+    @staticmethod
+    def pixels_from(seen: SeenPixels) -> Pixels:
+        """Returns how pixels are read: the mean image is subtracted only if the images hardly differ.
+
+        What is left is then scaled to a usual deviation. All steps have the same weights, and
+        otherwise should have the same background.
+        """
+        if seen.deviation:
+            return Pixels(seen.low, seen.high, mean_image=True, gain=_DEVIATION / seen.deviation)
+        return Pixels(seen.low, seen.high, seen.mean)
+
     def check(self) -> None:
         """Raises FlagError for patches that do not fit the images."""
         height, width, _ = self.image_shape
@@ -105,16 +117,12 @@ class Params(AnyOptimizer, ClassifierParams):
                 f'{hparam.patch_size}={self.patch_size} does not divide an image of {width}x{height} pixels.'
             )
 
-
-def pixels_of(seen: SeenPixels) -> Pixels:
-    """Returns the rule of `Model.pixels`: the mean image is subtracted only if the images hardly differ.
-
-    What is left is then scaled to a usual deviation. All steps have the same weights, and otherwise should
-    have the same background.
-    """
-    if seen.deviation:
-        return Pixels(seen.low, seen.high, mean_image=True, gain=_DEVIATION / seen.deviation)
-    return Pixels(seen.low, seen.high, seen.mean)
+    def caution(self) -> str:
+        """Returns a warning of more steps than a cell remembers; '' for none."""
+        if self.readout != _LAST or self.steps <= _MOST_REMEMBERED:
+            return ''
+        fewer = 'read=rows' if self.image_shape[0] < self.steps else f'a smaller {option.image_size}'
+        return f'cell={self.cell} rarely learns what the first of {self.steps} steps say: {fewer} has fewer.'
 
 
 def network(
@@ -130,7 +138,7 @@ def network(
     MultiRNNCell, `rnn/multi_rnn_cell/cell_0/lstm_cell/kernel`; for both directions, those of
     `bidirectional_dynamic_rnn` and `stack_bidirectional_dynamic_rnn`.
 
-    The arguments are as for `core.model.Network`, with the probes of `probes_of` for `gradient_norms`.
+    The arguments are as for `core.abilities.HasNetwork`, with the probes of `probes_of` for `gradient_norms`.
     Dropout follows Gal and Ghahramani (2016).
     """
     sequence = as_sequence(network_pixels(images, params), params.read, params.patch_size)
@@ -339,7 +347,7 @@ def inspect(
     """Draws the states, how far the gradient reaches, and the probabilities after some steps.
 
     The gradient is of the predicted label's score, with respect to the states. The probabilities are of
-    the labels that are most probable at the end. See `Model.inspect`.
+    the labels that are most probable at the end. See `core.abilities.Inspects`.
     """
     gradients = {name: norms for name, norms in layers.items() if name.startswith(GRADIENT)}
     names = [name.removeprefix(GRADIENT) for name in gradients]
@@ -360,21 +368,15 @@ def _shares_by_step(rows: np.ndarray, names: Sequence[str]) -> Image.Image:
     return labelled_grid(rows[:, np.newaxis, :, np.newaxis], names, columns=1, tile=_TILE)
 
 
-def caution(params: Params) -> str:
-    """Returns a warning of more steps than a cell remembers; '' for none."""
-    if params.readout != _LAST or params.steps <= _MOST_REMEMBERED:
-        return ''
-    fewer = 'read=rows' if params.image_shape[0] < params.steps else f'a smaller {option.image_size}'
-    return f'cell={params.cell} rarely learns what the first of {params.steps} steps say: {fewer} has fewer.'
+class Recurrent(Model[Params], HasNetwork, Inspects):
+    """Networks that read an image as a sequence."""
+
+    name = 'recurrent'
+    params = Params
+    model_fn = staticmethod(model_fn)
+    network = staticmethod(network)
+    inspect = staticmethod(inspect)
+    least_steps = _LEAST_STEPS
 
 
-MODEL = Model(
-    'recurrent',
-    Params,
-    model_fn,
-    phases=lambda params: [Phase(least_steps=_LEAST_STEPS)],
-    network=network,
-    pixels=pixels_of,
-    caution=caution,
-    inspect=inspect,
-)
+MODEL = Recurrent()

@@ -15,11 +15,12 @@ from PIL import Image
 from estimator_lab.base.errors import FlagError, hparam
 from estimator_lab.base.keys import LEFT, LEVEL, NODE_LABEL, TOKEN
 from estimator_lab.core import classifier, keys
+from estimator_lab.core.abilities import Inspects
 from estimator_lab.core.endpoints import LOGITS, Layers, probabilities_of, publish, publish_all
 from estimator_lab.core.features import class_ids, example_weights, has_images
 from estimator_lab.core.layers import class_logits, dense, network_pixels
 from estimator_lab.core.metrics import count
-from estimator_lab.core.model import Args, Model, Phase, arguments
+from estimator_lab.core.model import Args, Model, arguments
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import ClassifierParams, other_default, share, structural
 from estimator_lab.models.recursive.cells import CELLS
@@ -97,7 +98,7 @@ def tree_network(
 
 
 def quadtree_network(images: Tensor, params: Params, noise: Noise | None = None) -> Layers:
-    """Yields the states of the roots, float32 [batch, units], then the logits: see `core.model.Network`."""
+    """Yields the states of the roots, float32 [batch, units], then the logits: see `HasNetwork`."""
     cell = CELLS[params.cell](params.units, QUADTREE_ARITY)
 
     def leaf(patches: Tensor) -> Tensor:
@@ -245,7 +246,7 @@ def binary_accuracy(ids: Tensor, probabilities: Tensor, weights: Tensor) -> tupl
 def inspect(
     params: Params, example: Mapping[str, Any], layers: Mapping[str, np.ndarray]
 ) -> dict[str, Image.Image]:
-    """Draws a tree, its root at the top: see `tree_picture` and `Model.inspect`."""
+    """Draws a tree, its root at the top: see `tree_picture` and `core.abilities.Inspects`."""
     if NODE_LOGITS not in layers:
         return {}
     shares = probabilities_of(layers[NODE_LOGITS][: len(example[LEFT])])
@@ -253,10 +254,14 @@ def inspect(
     return {'tree': tree_picture(example[TOKEN], params.vocabulary, example[LEFT], shares, node_label)}
 
 
-MODEL = Model(
-    'recursive',
-    Params,
-    model_fn,
-    phases=lambda params: [Phase(least_steps=_LEAST_STEPS)],
-    inspect=inspect,
-)
+class Recursive(Model[Params], Inspects):
+    """A network on trees."""
+
+    name = 'recursive'
+    params = Params
+    model_fn = staticmethod(model_fn)
+    inspect = staticmethod(inspect)
+    least_steps = _LEAST_STEPS
+
+
+MODEL = Recursive()

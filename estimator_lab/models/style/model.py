@@ -15,10 +15,11 @@ from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.base.keys import IMAGE, LUMINANCE
 from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
+from estimator_lab.core.abilities import HasCompanions, Paints
 from estimator_lab.core.endpoints import publish
 from estimator_lab.core.features import has_images
 from estimator_lab.core.metrics import evaluated_images
-from estimator_lab.core.model import LEAST_STEPS, Args, Model, Phase, Task, arguments, prediction_spec
+from estimator_lab.core.model import Args, Model, Task, arguments, prediction_spec
 from estimator_lab.core.noise import hashes
 from estimator_lab.core.params import SIZES, AnyOptimizer, structural
 from estimator_lab.core.summaries import rows_picture, weight_histograms
@@ -271,12 +272,18 @@ def _eval_spec(args: Args[Params], losses: Losses, of_photos: Losses, loss: Tens
     )
 
 
-MODEL = Model(
-    'style',
-    Params,
-    model_fn,
-    task=lambda params: Task(keys.PERCEPTUAL_LOSS, higher_is_better=False, labelled=False),
-    phases=lambda params: [Phase(least_steps=LEAST_STEPS)],
-    painter=painter,
-    companions=companions,
-)
+class Style(Model[Params], Paints, HasCompanions):
+    """A network that paints photos."""
+
+    name = 'style'
+    params = Params
+    model_fn = staticmethod(model_fn)
+    painter = staticmethod(painter)
+    companions = staticmethod(companions)
+
+    def task(self, params: Params) -> Task:
+        """Returns what is learned: paintings with a small perceptual loss."""
+        return Task(keys.PERCEPTUAL_LOSS, higher_is_better=False, labelled=False)
+
+
+MODEL = Style()

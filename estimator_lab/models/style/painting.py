@@ -8,7 +8,7 @@ from PIL import Image
 
 from estimator_lab.base.keys import IMAGE, to_bytes, to_unit_range
 from estimator_lab.core import keys
-from estimator_lab.core.model import Paint
+from estimator_lab.core.abilities import Paint
 from estimator_lab.models.style.transform_net import SMALLEST_SIDE
 from estimator_lab.runs.trained import Trained
 from estimator_lab.tf1 import tf
@@ -16,7 +16,7 @@ from estimator_lab.tf1 import tf
 
 @contextlib.contextmanager
 def painter(run: Trained) -> Iterator[Paint]:
-    """Yields what paints photos, in a session that ends with the `with` block: see `Model.painter`.
+    """Yields what paints photos, in a session that ends with the `with` block: see `core.abilities.Paints`.
 
     Raises:
       LabError: its checkpoint can't be restored.

@@ -16,8 +16,8 @@ from PIL import Image
 from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.base.keys import to_unit_range
 from estimator_lab.base.printable import safe_name
+from estimator_lab.core.abilities import Companions, HasNetwork
 from estimator_lab.core.endpoints import Endpoints, maps_of
-from estimator_lab.core.model import Companions
 from estimator_lab.models.fixed_network import FixedNetwork, layers_of, with_weights, without_weights
 from estimator_lab.models.style.perceptual import (
     FILE,
@@ -81,7 +81,7 @@ class Style:
 
 
 def companions(params: Any, model_dir: Path, resumed: Mapping[str, Any] | None) -> Companions:
-    """Returns the styles and the perceptual network of a training: see `Model.companions`."""
+    """Returns the styles and the perceptual network of a training: see `core.abilities.HasCompanions`."""
     check_same_companions(params, ['perceptual', 'style_image'], model_dir, resumed)
     for name in ('style_image', 'perceptual'):
         if len(getattr(params, name)) > _LONGEST_PLACE:
@@ -198,7 +198,7 @@ def _open_network(params: Any) -> tuple[Trained, FixedNetwork]:
             f'{flag} was trained on grey images: name one that was trained with {option.channels}=3, or give '
             f'{option.channels}=1.'
         )
-    if model.network is None:
+    if not isinstance(model, HasNetwork):
         raise DataError(f'{flag} has no convolutions: name the folder of {option.model}=vgg or cnn.')
     try:
         dataclasses.replace(trained.params, image_shape=params.image_shape).check()

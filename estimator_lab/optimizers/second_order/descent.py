@@ -58,8 +58,7 @@ class Search(NamedTuple):
 
 def strong_wolfe(
     evaluate: Callable[[Any], tuple[Point, Any]],
-    start: Point,
-    gradient: Any,
+    start: tuple[Point, Any],
     first_step: Any,
     curvature: float,
     sufficient_decrease: float = 1e-4,
@@ -72,14 +71,14 @@ def strong_wolfe(
 
     Args:
       evaluate: step length -> (the point there, the gradient there, [size]).
-      start: the point at step length 0; its slope is negative.
-      gradient: the gradient at step length 0, [size].
+      start: the same at step length 0; its slope is negative.
       first_step: the step length to try first, a positive scalar.
       curvature: c2, in (c1, 1).
       sufficient_decrease: c1, in (0, 1).
       most: maximum number of evaluations.
     """
-    dtype, slack = start.loss.dtype, rounding(start.loss)
+    begin, gradient = start
+    dtype, slack = begin.loss.dtype, rounding(begin.loss)
 
     def unfinished(search: Search) -> Any:
         # The possible decrease within the bracket may be below the rounding error of the loss.
@@ -87,26 +86,26 @@ def strong_wolfe(
         return tf.logical_not(search.satisfied) & (search.evaluations < most) & (left > slack)
 
     def look(search: Search) -> tuple[Search]:
-        at, gradient = evaluate(search.trial)
+        at, slopes = evaluate(search.trial)
         finite = tf.is_finite(at.loss) & tf.is_finite(at.slope)
-        expected = start.loss + sufficient_decrease * at.step * start.slope
+        expected = begin.loss + sufficient_decrease * at.step * begin.slope
         decreases = finite & (at.loss <= tf.minimum(expected, search.point.loss) + slack)
-        satisfied = decreases & (tf.abs(at.slope) <= -curvature * start.slope)
+        satisfied = decreases & (tf.abs(at.slope) <= -curvature * begin.slope)
         # The minimum is between the point and the trial if the loss increases from there to the other end.
         turns = at.slope * (search.other.step - search.point.step) >= 0
         other = choose(decreases, choose(turns, search.point, search.other), at)
-        point, gradient = choose(decreases, (at, gradient), (search.point, search.gradient))
+        point, kept = choose(decreases, (at, slopes), (search.point, search.gradient))
         trial = tf.where(
             tf.is_finite(other.step),
             _interpolated(point, other),
             _extrapolated(search.point, point, search.trial),
         )
         evaluations, finite = search.evaluations + 1, finite | search.finite
-        return (Search(point, other, gradient, trial, evaluations, satisfied, finite),)
+        return (Search(point, other, kept, trial, evaluations, satisfied, finite),)
 
     infinity, no = tf.constant(float('inf'), dtype), tf.constant(False)
     far = Point(infinity, infinity, infinity)
-    first = Search(start, far, gradient, tf.cast(first_step, dtype), tf.constant(0), no, no)
+    first = Search(begin, far, gradient, tf.cast(first_step, dtype), tf.constant(0), no, no)
     (end,) = tf.while_loop(unfinished, look, (first,), parallel_iterations=1)
     return end
 
@@ -213,7 +212,7 @@ class _DescentOptimizer(SecondOrderOptimizer):
             return Point(step, there.loss, dot(there.gradient, direction.vector)), there.gradient
 
         start = Point(tf.zeros_like(at.loss), at.loss, dot(at.gradient, direction.vector))
-        found = strong_wolfe(along, start, at.gradient, direction.first_step, self.curvature)
+        found = strong_wolfe(along, (start, at.gradient), direction.first_step, self.curvature)
         moved = found.point.step > 0
         then = Iterate(at.weights + found.point.step * direction.vector, found.point.loss, found.gradient)
         is_steepest = tf.reduce_all(tf.equal(direction.vector, -at.gradient))

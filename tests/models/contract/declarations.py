@@ -14,7 +14,7 @@ def settings_have_help(subject: Subject) -> None:
 
 
 def defaults_are_allowed(subject: Subject) -> None:
-    """The defaults pass the tests of their values, and Model.check."""
+    """The defaults pass the tests of their values, and `Params.check`."""
     resolve(subject.model.params, {}).check()
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from estimator_lab.base.keys import IMAGE
 from estimator_lab.core import keys
+from estimator_lab.core.abilities import Draws, Paints
 from estimator_lab.core.params import resolve
 from estimator_lab.inference.exporting import export
 from estimator_lab.inference.report.page import FURTHER, section_of
@@ -71,7 +72,7 @@ def the_verdict_is_one_sentence(subject: Subject) -> None:
 
 
 def an_example_is_inspected(subject: Subject) -> None:
-    """`inspect` draws an image, and what `Model.inspect` sees in it, under names of files."""
+    """`inspect` draws an image, and what the model sees in it, under names of files."""
     pictures = Run.open(subject.run.model_dir).inspect(subject.images(1)[0]).pictures
     assert 'inspected' in pictures, f'An inspection has the pictures {", ".join(pictures)}.'
     for name, picture in pictures.items():
@@ -79,8 +80,8 @@ def an_example_is_inspected(subject: Subject) -> None:
 
 
 def samples_are_images_of_their_seed(subject: Subject) -> None:
-    """What `Model.draw` draws are images of the size of training, the same ones for the same seed."""
-    if subject.model.draw is None:
+    """What a model draws are images of the size of training, the same ones for the same seed."""
+    if not isinstance(subject.model, Draws):
         return
     run = Run.open(subject.run.model_dir)
     first, again = (run.sample(3).images for _ in range(2))
@@ -98,7 +99,7 @@ def an_export_predicts_the_same(subject: Subject) -> None:
         tensors = dict(trained.predictions(features).predictions)
         with trained.session() as session:
             wanted = session.run(tensors)
-    output = keys.PAINTED if subject.model.painter else 'serving_default'
+    output = keys.PAINTED if isinstance(subject.model, Paints) else 'serving_default'
     folder = export(trained, ExportSettings(out=subject.folder / 'exported'))
     found = _outputs(folder, f'pixels:{output}', images)
     common = sorted({*wanted} & {*found})

@@ -59,8 +59,8 @@ def test_what_is_subtracted_from_pixels(session):
     params = Params(**SMALL)
     first = IMAGES.mean(axis=0)
     seen = SeenPixels(0.0, 1.0, 0.5, 0.35 / 4)
-    alike = dataclasses.replace(params, pixels=recurrent.pixels_of(seen), first_mean=first)
-    others = dataclasses.replace(params, pixels=recurrent.pixels_of(seen._replace(deviation=0.0)))
+    alike = dataclasses.replace(params, pixels=Params.pixels_from(seen), first_mean=first)
+    others = dataclasses.replace(params, pixels=Params.pixels_from(seen._replace(deviation=0.0)))
     cases = (IMAGES, alike), (4 * (IMAGES - first), params), (IMAGES, others), (IMAGES - 0.5, params)
     with tf.variable_scope('shared', reuse=tf.AUTO_REUSE):
         logits = [dict(network(tf.constant(images), each))['logits'] for images, each in cases]
@@ -193,7 +193,7 @@ def test_what_tensorboard_shows(tmp_path):
 def test_training_warns_of_sequences_longer_than_a_loop_remembers(params, side, fewer):
     params = resolve(recurrent.Params, {**SMALL, 'image_shape': (side, side, 1), **params})
     words = f'cell=lstm rarely learns what the first of 100 steps say: {fewer} has fewer.'
-    assert with_dashes(recurrent.MODEL.caution(params)) == (words if fewer else '')
+    assert with_dashes(params.caution()) == (words if fewer else '')
 
 
 def test_states_gradients_and_probabilities_are_drawn(monkeypatch):

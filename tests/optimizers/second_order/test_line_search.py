@@ -33,7 +33,7 @@ def search(phi, slope, first_step, most=30, c1=1e-4, c2=0.1):
 
     def build():
         start, first = point(tf.constant(0.0, tf.float64)), tf.constant(first_step, tf.float64)
-        return strong_wolfe(along, start, tf.zeros([2], tf.float64), first, c2, c1, most), start
+        return strong_wolfe(along, (start, tf.zeros([2], tf.float64)), first, c2, c1, most), start
 
     return evaluate(build)
 
