@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.golden.awaiting import AWAITING
 from tests.support.archive_files import encoded, picture, small_archive
 from tests.support.places import ROOT, real_data
 
@@ -247,6 +248,12 @@ class ByFileOrModel(LoadScopeScheduling):  # type: ignore[misc]
         file, _, name = nodeid.partition('::')
         model = re.search(r'\[(\w+)-', name) if file.endswith(BY_MODEL) else None
         return f'{file} {model[1]}' if model else file
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Names what awaits figures of TensorFlow 1.15."""
+    if AWAITING:
+        terminalreporter.write_line(f'Awaiting figures of TensorFlow 1.15.5: {", ".join(sorted(AWAITING))}')
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:

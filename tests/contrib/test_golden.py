@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import estimator_lab.contrib  # noqa: F401
+from tests.golden.awaiting import AWAITING
 from tests.support.places import GOLDEN, load_script
 
 
@@ -26,7 +27,7 @@ def compare(ours, golden, path):
         assert json.loads(json.dumps(ours)) == golden, path
 
 
-PARTS = [part.__name__ for part in program().PARTS]
+PARTS = [part.__name__ for part in program().PARTS if part.__name__ not in AWAITING]
 
 
 @pytest.mark.parametrize('part', PARTS)

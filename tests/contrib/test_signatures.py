@@ -7,6 +7,7 @@ import pytest
 
 import estimator_lab.contrib  # noqa: F401
 from estimator_lab.contrib.sources import SOURCES
+from tests.golden.awaiting import AWAITING
 from tests.support.places import GOLDEN, load_script
 
 script = load_script(GOLDEN / 'remake_signatures.py')
@@ -113,5 +114,6 @@ def test_the_table_has_all_that_is_implemented_here():
         if source.startswith('estimator_lab.')
         for name in names
     }
-    assert listed - NOT_IN_1_15 == {path for path in GOLD if path in listed}
+    assert not AWAITING & GOLD.keys(), 'their figures are there'
+    assert listed - NOT_IN_1_15 - AWAITING == {path for path in GOLD if path in listed}
     assert {path for path in DIFFERENT if path not in GOLD and path.rpartition('.')[0] not in GOLD} == set()
