@@ -1,6 +1,9 @@
 """What the tests of all heads share: sessions, modes, and what a graph shows."""
 
+import io
+
 import numpy as np
+from PIL import Image
 
 from estimator_lab.core.model import Args
 from estimator_lab.core.summaries import PICTURES
@@ -48,6 +51,11 @@ def drawn():
     """The pictures of training in this graph, by tag."""
     pictures = values_of(tf.summary.merge_all(PICTURES))
     return {value.tag: value for value in tf.Summary.FromString(pictures).value}
+
+
+def pixels_of(value):
+    """The pixels of a summary that is a picture, uint8 [height, width] or [height, width, 3]."""
+    return np.asarray(Image.open(io.BytesIO(value.image.encoded_image_string)))
 
 
 def scopes():

@@ -1,11 +1,9 @@
-import io
-
 import numpy as np
 import pytest
-from PIL import Image
 
 from estimator_lab.core import summaries
 from estimator_lab.tf1 import tf
+from tests.core.helpers import pixels_of
 from tests.support.graphs import evaluate
 
 
@@ -18,7 +16,7 @@ def drawn(build):
 
     (value,) = tf.Summary.FromString(evaluate(summary)).value
     assert value.tag == 'images/it/image'
-    return np.asarray(Image.open(io.BytesIO(value.image.encoded_image_string)))
+    return pixels_of(value)
 
 
 def test_a_grid_places_tiles_row_by_row():

@@ -7,12 +7,12 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.core.endpoints import published
 from estimator_lab.core.model import Task
 from estimator_lab.core.noise import Noise, fresh_seed
-from estimator_lab.models.gan.model import MODEL, Params, model_fn, task
+from estimator_lab.models.gan.model import MODEL, Params, model_fn
 from estimator_lab.models.gan.networks import GENERATOR, discriminator, generator
 from estimator_lab.models.gan.scores import diversity
 from estimator_lab.tf1 import tf
 from estimator_lab.training.plan import make_plan
-from tests.core.helpers import MODES, config_of, metrics_of, values_of
+from tests.core.helpers import MODES, config_of, drawn, metrics_of, pixels_of, values_of
 from tests.models.contract.graphs import a_bad_batch_changes_nothing
 from tests.models.contract.subject import Subject
 from tests.support.archive_files import encoded, picture, write_tar
@@ -155,6 +155,20 @@ def test_the_discriminator_sees_both_kinds_of_images_augmented_in_both_updates(m
         assert_the_generator_rests(session, spec)
 
 
+def test_a_row_of_samples_has_one_label_and_each_column_one_latent_vector(monkeypatch, tmp_path, graph):
+    def tiles(latent, one_hot, params, scope):
+        """Images of one grey: 80 a label, and up to 79 for the vector."""
+        greys = tf.floor(79 * tf.sigmoid(latent[:, 0])) + 80 * tf.cast(tf.argmax(one_hot, axis=1), tf.float32)
+        return tf.ones([24, 9, 8, 1]) * (2 * greys / 255 - 1)[:, None, None, None]
+
+    monkeypatch.setattr('estimator_lab.models.gan.head.generator', tiles)
+    spec_of(MODES.TRAIN, config_of(tmp_path), conditional=True)
+    found = pixels_of(drawn()['images/samples/image'])[::10, ::9]
+    assert (found // 80).tolist() == [[0] * 8, [1] * 8, [2] * 8]
+    vectors = found % 80
+    assert np.array_equal(vectors, [vectors[0]] * 3) and len(set(vectors[0])) > 4
+
+
 @pytest.fixture
 def evaluated(monkeypatch):
     """The samples of the last EVAL."""
@@ -230,8 +244,8 @@ def test_an_export_makes_png_files_of_latent_vectors(conditional, graph):
 
 
 def test_the_parameters_decide_the_task():
-    assert task(Params()) == Task('diversity', True, labelled=False)
-    scored = task(Params(judge='x', conditional=True))
+    assert MODEL.task(Params()) == Task('diversity', True, labelled=False)
+    scored = MODEL.task(Params(judge='x', conditional=True))
     assert scored == Task('frechet_distance', False, labelled=True)
 
 

@@ -14,6 +14,9 @@ from estimator_lab.core.layers import MEAN_IMAGE
 from estimator_lab.core.params import RAW_PIXELS
 from estimator_lab.data.images.decode import GREY, decode_image
 from estimator_lab.runs.record import write_record
+from estimator_lab.runs.weights.checkpoint import write_checkpoint
+from estimator_lab.tf1 import tf
+from estimator_lab.training.position import CONSUMED
 from estimator_lab.training.train import train
 from tests.support.archive_files import encoded, picture, piped, write_tar
 from tests.support.small_runs import SMALL, cnn_settings, opened, values_in
@@ -227,6 +230,28 @@ def test_a_recurrent_run_keeps_the_deviation_of_images_that_hardly_differ(tmp_pa
     assert record['hparams']['pixels']['gain'] == pytest.approx(0.35 / max(deviation, 0.05), rel=0.02)
     later = planned(other, max_steps=9, resume_changed=True)
     assert later.params.pixels == plan.params.pixels and later.params.first_mean is None
+
+
+def test_a_run_keeps_the_network_that_its_first_data_chose(archive, tmp_path):
+    """A small linear autoencoder, as there were fewer images than an image of 16 pixels has values."""
+    files = [(f'{n}.png', encoded(picture(n))) for n in range(12)]
+    few, folder = write_tar(tmp_path / 'few.tar', files), tmp_path / 'model'
+
+    def planned(data):
+        chosen = {'model': 'autoencoder', 'hparams': '', 'image_size': 4, 'resume_changed': True}
+        return opened(cnn_settings(data, folder, **chosen))[0]
+
+    first, fresh = planned(few), planned(archive)
+    assert (first.params.few_images, first.params.layers, first.params.output) == (True, '30', 'linear')
+    assert not fresh.params.few_images and fresh.params.layers != '30'
+    for plan, other in ((first, archive), (fresh, few)):
+        folder.mkdir(exist_ok=True)
+        write_record(folder, plan.stages[-1].record)
+        values = {'global_step': np.int64(1), CONSUMED: np.int64(6)}
+        write_checkpoint(folder / 'model.ckpt-1', {name: np.array(value) for name, value in values.items()})
+        tf.train.update_checkpoint_state(str(folder), 'model.ckpt-1')
+        resumed = planned(other).params
+        assert (resumed.few_images, resumed.layers) == (plan.params.few_images, plan.params.layers)
 
 
 def test_a_start_that_saved_nothing_takes_the_mean_image_again(archive, tmp_path):

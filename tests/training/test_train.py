@@ -10,6 +10,7 @@ from tensorflow.python.framework import config
 from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.base.outputs import locked
 from estimator_lab.data.images.reader import DECODERS
+from estimator_lab.inference.run import Run
 from estimator_lab.runs.record import read_record
 from estimator_lab.runs.trained import Trained
 from estimator_lab.runs.weights.checkpoint import all_finite, write_checkpoint
@@ -75,6 +76,12 @@ def test_a_pipe_trains_as_the_same_file_does(settings, tmp_path):
             assert 0 <= pixels['low'] < pixels['high'] < 0.3
     for name in weights[0].keys() - {CONSUMED}:
         assert np.array_equal(weights[0][name], weights[1][name]), name
+
+
+def test_evaluation_sees_the_images_without_augmentation(settings, archive, tmp_path):
+    result, _ = trained(settings(augment='shift=3,mirror', max_steps=1))
+    evaluated = Run.open(tmp_path / 'model').evaluate(str(archive)).metrics
+    assert result.metrics['loss'] == pytest.approx(evaluated['loss'], rel=1e-6)
 
 
 def test_the_reader_decodes_as_the_setting_says(settings):

@@ -115,9 +115,11 @@ def test_they_are_shuffled_as_a_whole_and_resumed_anywhere():
 
 
 def test_equal_arrays_are_recognised():
-    (one,), (same,), (other,) = (opened(data).identities for data in ((X, Y), (X.copy(), Y), (X, Y * 0)))
-    assert one == same != other
-    assert one.fingerprint != other.fingerprint
+    given = (X, Y), (X.copy(), Y), (X, Y * 0), (255 - X, Y), (X, ['1', '11'] * 6), (X, ['11', '1'] * 6)
+    one, same, *others = (opened(data).identities[0] for data in given)
+    assert one == same
+    assert len({one.name, *(other.name for other in others)}) == 5, 'so that their keys differ'
+    assert len({one.fingerprint, *(other.fingerprint for other in others)}) == 5
 
 
 def test_arrays_are_told_from_paths():

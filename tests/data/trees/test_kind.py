@@ -15,6 +15,7 @@ from estimator_lab.data.sources.source import source_of
 from estimator_lab.data.trees.kind import TREES
 from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
+from estimator_lab.tf1 import tf
 from tests.support.archive_files import write_tar
 
 LINES = [b'(1 (0 a) (1 b))', b'(0 (1 a) (0 (0 c) (1 b)))', b'(1 (0 a)', b'(0 unknown)']
@@ -85,3 +86,15 @@ def test_trees_by_their_paths_and_keys(text):
     found = [member.read() for member in open_stream([text], TREES).order().epoch(0)]
     assert [member.data for member in found] == LINES and found[0].key == f'{text}:1/line_1.tree'
     assert read_example(found[1].key, TREES).data == LINES[1]
+
+
+def test_an_export_knows_the_tokens_that_training_knew(session):
+    """A token is looked up as it is written, and else in lower case, whatever its alphabet."""
+    texts = ['Ähre', 'ähre', 'ÄHRE', 'Öl', 'ΣΑΣ', 'a', 'A', 'unknown', 'ß']
+    reader = TreeReader(Tokens(['Ähre', 'ähre', 'öl', 'σας', 'a']))
+    given = reader.serving_receiver(False, dict)()
+    feed = {given.receiver_tensors['token']: [[*texts, '']]}
+    session.run(tf.tables_initializer())
+    numbers = [1, 2, 2, 3, 4, 5, 5, 0, 0]
+    assert session.run(given.features['token'], feed).tolist() == [[*numbers, -1]]
+    assert [reader.tokens.number(text) for text in texts] == numbers

@@ -12,7 +12,17 @@ from estimator_lab.models.autoencoder import head
 from estimator_lab.models.autoencoder.head import Reconstructed, ssim
 from estimator_lab.models.autoencoder.report import ReconstructionReportHook
 from estimator_lab.tf1 import tf
-from tests.core.helpers import MODES, args_of, config_of, drawn, metrics_of, scopes, summary_tags, values_of
+from tests.core.helpers import (
+    MODES,
+    args_of,
+    config_of,
+    drawn,
+    metrics_of,
+    pixels_of,
+    scopes,
+    summary_tags,
+    values_of,
+)
 from tests.support.graphs import initialize
 from tests.support.small_runs import summaries_in
 
@@ -129,18 +139,29 @@ def test_a_step_goes_down_the_squared_error_before_clipping(session):
     assert steps == 1 and spec.mode == MODES.TRAIN and not spec.training_hooks
 
 
-@pytest.mark.parametrize(('corruption', 'rows'), [('none', 2), ('gaussian', 3)])
+def row_of(images):
+    """A row of a picture: eight tiles with a black pixel after each, and black ones for missing images."""
+    tiles = np.pad(images[..., 0].clip(0, 1), [(0, 8 - len(images)), (0, 1), (0, 1)])
+    return np.concatenate([*tiles], axis=1)
+
+
+@pytest.mark.parametrize(
+    ('corruption', 'rows'),
+    [('none', [IMAGES, VALUES]), ('gaussian', [IMAGES, NOISY, VALUES])],
+)
 def test_training_shows_errors_codes_and_pictures(tmp_path, corruption, rows, graph):
     tf.train.create_global_step()
     values = tf.Variable(VALUES, name='head/kernel')
-    spec_of(MODES.TRAIN, {'corruption': corruption}, config_of(tmp_path), values)
+    inputs = IMAGES if corruption == 'none' else NOISY
+    spec_of(MODES.TRAIN, {'corruption': corruption}, config_of(tmp_path), values, inputs)
     found = {value.tag: value for value in tf.Summary.FromString(values_of(tf.summary.merge_all())).value}
     tags = summary_tags()
     shown = drawn()
     assert found['squared_error'].simple_value == pytest.approx(errors(IMAGES, CLIPPED).mean(), rel=1e-5)
     assert {'outputs/code', 'outputs/error', 'activations/dense'} <= tags
     assert {'weights/head/kernel', 'learning_rate'} <= tags
-    assert shown['images/reconstruction/image'].image.height == rows * (SHAPE[0] + 1)
+    picture = pixels_of(shown['images/reconstruction/image'])
+    assert np.allclose(picture, 255 * np.concatenate([*map(row_of, rows)]), atol=1)
 
 
 def test_an_evaluation_shows_reconstructions_and_codes(tmp_path, graph):

@@ -86,6 +86,23 @@ def test_states_match_numpy_and_tensorflow_and_gradients_tensorflow(found):
         assert np.allclose(one, other, atol=2e-5)
 
 
+def test_weights_begin_as_those_of_tensorflow():
+    """The biases of the gates of a GRU are 1, so that it remembers at first; others are 0."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        for name in CELLS:
+            with tf.variable_scope(name):
+                CELLS[name](UNITS)(tf.constant(SEQUENCE), tf.zeros([STEPS, BATCH, UNITS]))
+        session.run(tf.global_variables_initializer())
+        values = session.run({v.op.name: v for v in tf.trainable_variables()})
+    biases = {name: np.unique(value).tolist() for name, value in values.items() if name.endswith('/bias')}
+    assert biases == {
+        'tanh/basic_rnn_cell/bias': [0],
+        'lstm/lstm_cell/bias': [0],
+        'gru/gru_cell/gates/bias': [1],
+        'gru/gru_cell/candidate/bias': [0],
+    }
+
+
 def test_the_probe_gives_the_gradient_by_the_states(found):
     name, variables, _, _, by_states = found
     for step, row, unit in ((0, 0, 1), (2, 1, 0), (STEPS - 1, 2, 3)):

@@ -69,7 +69,15 @@ def changed(name, change):
         (write_slim, {}, without('conv2_1/biases'), 'it lacks vgg_16/conv2/conv2_1/biases'),
         (write_slim, {'filters': 3}, dict, "'vgg_16/conv1/conv1_1/weights' is 3x3x3x3 there and 3x3x3x2 h"),
         (write_keras_2, {}, changed('conv4_2/weights', np.float64), "kernel:0' is of type float64, not"),
-        (write_keras_2, {}, changed('conv4_2/biases', lambda v: v * np.nan), 'holds values that are not fin'),
+        *(
+            (
+                write_keras_2,
+                {},
+                changed('conv4_2/biases', lambda v, n=n: v + n),
+                'holds values that are not fin',
+            )
+            for n in (np.nan, np.inf, -np.inf)
+        ),
     ],
 )
 def test_weights_of_another_network_name_the_tensor(tmp_path, write, params, change, words):
