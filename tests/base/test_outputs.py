@@ -2,12 +2,14 @@
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from estimator_lab.base.errors import DataError, FlagError, LabError
-from estimator_lab.base.outputs import check_outputs, made_folder, written, written_folder
+from estimator_lab.base.outputs import check_outputs, locked, made_folder, written, written_folder
 from tests.support.archive_files import write_folder
 
 
@@ -144,3 +146,35 @@ def test_a_folder_gets_all_files_or_none_and_no_link_is_followed(tmp_path):
         (hidden / 'b').write_text('new')
     assert victim.read_text() == 'of the user' and (folder / 'b').read_text() == 'new'
     assert [path.name for path in folder.iterdir()] == ['b']
+
+
+def test_a_lock_holds_out_another_process_until_it_is_released(tmp_path):
+    """`flock` locks what was opened, so that a second opening in one process stands for another process."""
+
+    def again():
+        with locked(tmp_path, 'busy'):
+            return 'taken'
+
+    with locked(tmp_path, 'busy'), pytest.raises(FlagError, match=r'^busy$'):
+        again()
+    with pytest.raises(KeyError), locked(tmp_path, 'busy'):
+        raise KeyError
+    assert again() == 'taken'
+    code = 'import fcntl, os, sys; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX); '
+    other = [sys.executable, '-c', f'{code}print(flush=True); input()', str(tmp_path)]
+    with subprocess.Popen(other, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        holder.stdout.readline()
+        with pytest.raises(FlagError, match=r'^busy$'):
+            again()
+        holder.kill()
+        holder.wait()
+        assert again() == 'taken'
+
+
+def test_a_file_system_without_locks_locks_nothing(tmp_path, monkeypatch):
+    def fail(descriptor, operation):
+        raise OSError(errno.ENOLCK, 'No locks available')
+
+    monkeypatch.setattr('fcntl.flock', fail)
+    with locked(tmp_path, 'busy'), locked(tmp_path, 'busy'):
+        assert not list(tmp_path.iterdir())

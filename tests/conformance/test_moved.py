@@ -15,8 +15,12 @@ def test_async_checkpoint(tmp_path):
     model = slope_estimator(tmp_path)
     model.train(line(), steps=5, hooks=[hook])
     saved = tf.train.get_checkpoint_state(str(tmp_path)).all_model_checkpoint_paths
-    assert saved[-1].endswith('model.ckpt-5')
-    assert tf.train.load_variable(saved[-1], 'global_step') == 5
+    steps = [int(path.rpartition('-')[2]) for path in saved]
+    assert [tf.train.load_variable(path, 'global_step') for path in saved] == steps
+    if tf.__version__.startswith('2.15.'):  # TensorFlow's own leaves out those that would have to wait
+        assert steps[-1] == 5 and set(steps) <= {0, 2, 4, 5}
+    else:
+        assert steps == [0, 2, 4, 5]
 
 
 def test_input_pipeline_hook(tmp_path):

@@ -41,6 +41,29 @@ def test_each_name_leads_to_the_object_of_that_name(package):
             assert stated in (name, new_names[name], OTHER_NAMES.get(f'{package}.{name}'))
 
 
+# Objects of another module of TensorFlow that have the same name and do something else.
+NAMESAKES = [
+    ('data', 'data', 'Dataset FixedLengthRecordDataset TFRecordDataset TextLineDataset'),
+    ('eager', '', 'Variable py_func'),
+    ('layers', 'layers', 'conv1d conv2d conv2d_transpose conv3d dropout flatten separable_conv2d'),
+    ('layers', 'nn', 'avg_pool2d bias_add conv2d dropout max_pool2d separable_conv2d softmax'),
+    ('layers', '', 'stack repeat variance_scaling_initializer'),
+    ('learn', 'estimator', 'DNNClassifier DNNRegressor Estimator LinearClassifier ModeKeys RunConfig'),
+    ('losses', 'losses', 'absolute_difference cosine_distance hinge_loss log_loss softmax_cross_entropy'),
+    ('metrics', 'metrics', 'accuracy'),
+    ('summary', 'summary', 'audio histogram image scalar'),
+    ('tpu', 'estimator', 'RunConfig'),
+    ('training', 'data.experimental', 'bucket_by_sequence_length'),
+]
+
+
+@pytest.mark.parametrize(('package', 'place', 'names'), NAMESAKES)
+def test_a_name_does_not_lead_to_a_namesake(package, place, names):
+    module, others = getattr(tf.contrib, package), operator.attrgetter(place)(tf) if place else tf
+    for name in names.split():
+        assert getattr(module, name) is not getattr(others, name), name
+
+
 @pytest.mark.parametrize('package', SOURCES)
 def test_dir_has_what_leads_to_an_object(package):
     module = importlib.import_module(f'tensorflow.contrib.{package}')

@@ -1,4 +1,5 @@
 import os
+import re
 import tarfile
 
 import pytest
@@ -23,8 +24,9 @@ def few(monkeypatch, tmp_path):
 
 def test_the_command_writes_both_archives(few, tmp_path, capsys):
     assert invoke(demo, str(tmp_path / 'faces')) == 0
-    for name, images in (('train.tar', 6), ('test.tar', 3)):
-        assert len(names_in(tmp_path / 'faces' / name)) == images
+    for part, images in (('train', 2), ('test', 1)):
+        names = [f'{part}/n{who:06}/{n:04}_01.jpg' for who in (1, 2, 3) for n in range(1, images + 1)]
+        assert sorted(names_in(tmp_path / 'faces' / f'{part}.tar')) == names
     with tarfile.open(tmp_path / 'faces/test.tar') as archive:
         first = archive.extractfile('test/n000001/0001_01.jpg').read()
     assert (tmp_path / 'faces/n000001.jpg').read_bytes() == first
@@ -50,5 +52,6 @@ def test_the_command_writes_trees(monkeypatch, tmp_path):
     monkeypatch.setattr(listops, 'TRAIN', 5)
     monkeypatch.setattr(listops, 'TEST', 3)
     assert invoke(demo, str(tmp_path / 'trees'), '--set=trees') == 0
-    for name, count in (('train.tsv', 5), ('test.tsv', 3)):
-        assert len((tmp_path / 'trees' / name).read_text().splitlines()) == count
+    trees = [(tmp_path / 'trees' / name).read_text().splitlines() for name in ('train.tsv', 'test.tsv')]
+    assert [*map(len, trees)] == [5, 3] and len({*trees[0], *trees[1]}) == 8
+    assert all(re.fullmatch(r'[0-9]\t\( .* \)', line) for line in (*trees[0], *trees[1]))

@@ -4,7 +4,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.models.resnet import Params, network, torch_layout
@@ -90,6 +90,30 @@ def test_a_file_of_torchvision(torch, tmp_path):
     assert all(np.array_equal(stored.get_tensor(name), value) for name, value in values.items())
 
 
+# Of `torchvision.models.resnet18().state_dict()`.
+PUBLISHED = {
+    'conv1.weight': 'conv1/weights',
+    'bn1.running_var': 'conv1/BatchNorm/moving_variance',
+    'layer1.0.bn2.weight': 'block1/unit_1/conv2/BatchNorm/gamma',
+    'layer2.0.downsample.0.weight': 'block2/unit_1/shortcut/weights',
+    'layer2.0.downsample.1.bias': 'block2/unit_1/shortcut/BatchNorm/beta',
+    'layer3.1.bn1.running_mean': 'block3/unit_2/conv1/BatchNorm/moving_mean',
+    'layer4.1.conv2.weight': 'block4/unit_2/conv2/weights',
+}
+
+
+def test_published_names_and_axes(torch):
+    """A kernel is [maps, channels, height, width] there and [height, width, channels, maps] here."""
+    path, values = torch
+    published = load_file(path)
+    assert len(published) == 103 and published['fc.bias'].shape == (7,)
+    found = read(path, {name: value.shape for name, value in values.items()})[1]
+    for name, ours in PUBLISHED.items():
+        theirs, value = published[name], found[f'resnet_18/{ours}']
+        assert np.array_equal(value, np.moveaxis(theirs, [0, 1], [3, 2]) if theirs.ndim == 4 else theirs)
+    assert np.array_equal(found['resnet_18/logits/weights'][0, 0, 5], published['fc.weight'][:, 5])
+
+
 def test_more_classes_than_maps(tmp_path):
     logits = {'resnet_18/logits/weights': [1, 1, 16, 99], 'resnet_18/logits/biases': [99]}
     shapes = {**variables_of(depth=18, filters=2), **logits}
@@ -102,7 +126,7 @@ def test_more_classes_than_maps(tmp_path):
     ('params', 'words'),
     [
         ({'depth': 34}, r'it lacks resnet_34/block1/unit_3/conv1/weights'),
-        ({'depth': 50}, 'it lacks|there and'),
+        ({'depth': 50}, "'layer1.0.conv1.weight' is 2x2x3x3 there and 2x2x1x1 here"),
         ({'depth': 18, 'filters': 4}, "'conv1.weight' is 2x3x7x7 there and 4x3x7x7 here"),
     ],
 )

@@ -245,6 +245,8 @@ def test_early_stopping_and_exports(settings, accuracies):
     assert exported(chosen.model_dir, 'final') == [4]
     (folder,) = (chosen.model_dir / 'export' / 'best').glob('*')
     assert set(signatures_of(folder)) == {'serving_default', 'pixels:serving_default'}
+    best = Run.open(folder / 'model_dir')
+    assert best.step == 2 and best.evaluate(chosen.data).metrics['total_examples'] == 24
     again, lines = trained(chosen)
     assert (again.step, again.metrics['accuracy']) == (4, 0.75)
     assert 'Already trained for 4 steps: evaluating only.' in lines

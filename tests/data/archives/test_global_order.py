@@ -5,9 +5,6 @@ from collections import Counter
 from types import SimpleNamespace
 
 import pytest
-
-pytest.importorskip('hypothesis')  # which environments made before it was needed lack
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

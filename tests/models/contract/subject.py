@@ -95,6 +95,12 @@ class Network:
         found: dict[str, np.ndarray] = self._session.run(self.variables)
         return found
 
+    def load(self, values: Mapping[str, np.ndarray]) -> None:
+        """Sets variables by name."""
+        with self.graph.as_default():
+            for name, value in values.items():
+                self.variables[name].load(value, self._session)
+
     def initial_values(self) -> dict[str, np.ndarray]:
         """Returns the values that variables have in a new session."""
         with tf.Session(graph=self.graph) as session:
