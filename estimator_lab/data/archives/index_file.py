@@ -9,7 +9,6 @@ It is next to its archive, or in the user's cache folder.
 
 import hashlib
 import json
-import mmap
 import os
 import zlib
 from collections.abc import Sequence
@@ -41,7 +40,6 @@ ROW = np.dtype(
 
 _ALIGN = 64
 _LONGEST_LINE = 2**26
-_SMALL = 2**20  # bytes, below which a file is read: each mapping keeps a descriptor
 _LARGEST = 2**62
 _MOST_HEADERS = 2**21
 _CONTINUES = 0b10  # the first bits of a byte within a UTF-8 character
@@ -108,11 +106,11 @@ def read_index_file(path: Path) -> IndexContents | None:
             names_start = len(line) + header.members * ROW.itemsize
             if min(header.members, header.name_bytes) < 0 or names_start + header.name_bytes != size:
                 return None
-            if size < _SMALL:
-                file.seek(0)
-                whole = memoryview(file.read(size))
-            else:
-                whole = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            # Not mapped: if another program shortened the file, the process would end by a signal.
+            file.seek(0)
+            whole = memoryview(file.read(size))
+        if len(whole) != size:
+            return None
         rows = np.frombuffer(whole[len(line) : names_start], ROW)
         contents = IndexContents(header, rows, whole[names_start:])
         return contents if _is_possible(contents) else None

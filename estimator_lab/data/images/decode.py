@@ -9,21 +9,22 @@ import ctypes
 import functools
 import io
 import logging
+import math
 import os
-import re
-import struct
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from estimator_lab.base.errors import DataError
 from estimator_lab.base.keys import LUMINANCE, UINT8_MAX
 from estimator_lab.base.printable import printable
 from estimator_lab.data.examples.member import BadExampleError
+from estimator_lab.data.images.metadata import check_metadata
 from estimator_lab.data.sources.files import FORMATS
 
 P = ParamSpec('P')
@@ -55,24 +56,19 @@ _BLOCK_BYTES = 64 * 2**20
 _MOST_SCANNED = 40 * MAX_PIXELS  # pixels times scans of a JPEG: a few seconds
 _LEAST_SCANNED = 10_000  # a scan of fewer pixels takes as long
 _MOST_READS = 300_000  # a second or less; a PNG of 256 MB in chunks of 8 kB takes a third of them
-_MOST_TAGS = 2**16
-_MOST_NUMBERS = 400_000  # of the tags of a TIFF: a row of each colour in a strip of its own takes fewer
-# Bytes of a value by the type of a TIFF's tag; values of one byte are not numbers.
-_VALUE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 _ORIENTATION = 274
-_TABLES = (34_665, 34_853, 40_965)  # tags that lead to tables of EXIF, of GPS and of Interop
-_TAGS_IN_JPEG = re.compile(rb'\xff(?:\xe1(..)Exif\0\0|\xe2(..)MPF\0)', re.DOTALL)  # as in a TIFF
-_EXIF_IN_AVIF = re.compile(rb'infe(?:\x02.{7}|\x03.{9})Exif', re.DOTALL)  # ISO 14496-12, 8.11.6
+_TABLES = (34_665, 34_853, 40_965)  # tags of a TIFF that lead to tables of EXIF, of GPS and of Interop
 
 _QUALITY = 90  # of JPEGs
 
-_large = threading.Lock()
+# A signal handler may read data, too: a thread does not wait for itself.
+_large, _alone = threading.RLock(), threading.RLock()
 
 
 def _after_fork() -> None:
-    """Gives a forked process a lock that no thread of its parent holds."""
-    global _large
-    _large = threading.Lock()
+    """Gives a forked process locks that no thread of its parent holds."""
+    global _large, _alone
+    _large, _alone = threading.RLock(), threading.RLock()
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -101,25 +97,54 @@ class How(NamedTuple):
 USUAL = How()
 
 
-def _one_error(decode: Callable[P, T]) -> Callable[P, T]:
-    """Converts every error of `decode` to a BadExampleError with the reason.
+def _one_error(decode: Callable[Concatenate[bytes, P], T]) -> Callable[Concatenate[bytes, P], T]:
+    """Converts every error that the bytes cause to a BadExampleError with the reason.
 
     It is raised after the original error is released: an error references the frames that it passed, and they
-    reference the decoded image.
+    reference the decoded image. Without enough memory, an image is tried once more, while no other is that
+    failed, before a DataError says so.
     """
 
     @functools.wraps(decode)
-    def decode_or_explain(*args: P.args, **kwargs: P.kwargs) -> T:
+    def decode_or_explain(data: bytes, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return decode(*args, **kwargs)
+            try:
+                return decode(data, *args, **kwargs)
+            except MemoryError:
+                with _alone:
+                    return decode(data, *args, **kwargs)
         except UnidentifiedImageError:  # its own message holds a memory address
             reason = 'not an image in a known format'
-        except Exception as error:  # noqa: BLE001 - damaged bytes make Pillow raise many types, even MemoryError
+        except RecursionError:  # of the caller's stack
+            raise
+        except MemoryError:
+            reason = 'MemoryError'
+            _check_memory(data)
+        except Exception as error:  # noqa: BLE001 - damaged bytes make Pillow raise many types
             reason = printable(f'{error}') or type(error).__name__
-        del args, kwargs  # the data, which this frame references
+        del data, args, kwargs  # which this frame references
         raise BadExampleError(reason)
 
     return decode_or_explain
+
+
+def _check_memory(data: bytes) -> None:
+    """Raises DataError without enough memory for what an image claims to be.
+
+    With enough, its bytes are damaged: for some, Pillow raises MemoryError, too.
+    """
+    try:
+        image = Image.open(io.BytesIO(data), formats=prepared_formats())
+    except Exception:  # noqa: BLE001 - as above
+        return
+    needed = 2 * 4 * _copies(image) * image.width * image.height
+    try:
+        bytearray(needed)
+    except MemoryError:
+        raise DataError(
+            f'There is not enough memory to decode an image of {image.width}x{image.height} pixels, which '
+            f'takes up to {math.ceil(needed / 2**20):,} MB: end other programs, or start fewer processes.'
+        ) from None
 
 
 @_one_error
@@ -237,10 +262,10 @@ def check_scans(data: bytes, width: int, height: int) -> None:
 @contextlib.contextmanager
 def _opened(data: bytes) -> Iterator[ImageFile.ImageFile]:
     """Yields an image whose pixels are not loaded yet; no other thread has another large one meanwhile."""
-    formats = _prepared_formats()
+    formats = prepared_formats()
     if not data:
         raise BadExampleError('no data (0 bytes)')
-    _check_metadata(data)
+    check_metadata(data)
     # A JPEG is read once from front to back: fewer bytes can't be too many pieces.
     is_short = data.startswith(b'\xff\xd8') and len(data) <= _MOST_READS
     image = Image.open(io.BytesIO(data) if is_short else _CountedFile(data), formats=formats)
@@ -319,54 +344,8 @@ class _CountedFile(io.BytesIO):
         return super().read(size)
 
 
-def _check_metadata(data: bytes) -> None:
-    """Raises BadExampleError for an image whose metadata would take long to read, or much memory.
-
-    Pillow reads all tags of a TIFF, the tags of EXIF for the resolution of a JPEG, and the places of further
-    images in a JPEG, each number as an object: five million take ten seconds and a gigabyte.
-    """
-    if data.startswith((b'II', b'MM')):
-        _check_tags(data)
-    elif data.startswith(b'\xff\xd8') and (b'Exif\0\0' in data or b'MPF\0' in data):
-        found = list(_TAGS_IN_JPEG.finditer(data))
-        for segment in found:
-            size = int.from_bytes(segment[1] or segment[2], 'big')
-            is_whole = _check_tags(data[segment.end() : segment.start() + 2 + size])
-            if not is_whole and len(found) > 1:  # Pillow joins them
-                raise BadExampleError('its EXIF is in several pieces: save it without')
-    elif data[4:8] == b'ftyp' and _EXIF_IN_AVIF.search(data):
-        raise BadExampleError('it is an AVIF with EXIF, all of which would be read: save it without')
-
-
-def _check_tags(data: bytes) -> bool:
-    """Checks the first table of tags of a TIFF; returns whether it is whole.
-
-    Source: TIFF 6.0, section 2, "Image File Directory"; BigTIFF has 64-bit counts and offsets.
-
-    Raises:
-      BadExampleError: its tags hold very many numbers, such as offsets of strips, or overlap.
-    """
-    order, is_big = '<' if data[:2] == b'II' else '>', data[2:3] == b'+'  # as Pillow decides
-    numbers = claimed = 0
-    try:
-        (place,) = struct.unpack_from(f'{order}{"Q" if is_big else "I"}', data, 8 if is_big else 4)
-        (tags,) = struct.unpack_from(f'{order}{"Q" if is_big else "H"}', data, place)
-        entry = struct.Struct(f'{order}{"2xHQ8x" if is_big else "2xHI4x"}')
-        place += 8 if is_big else 2
-        for first in range(place, place + min(tags, _MOST_TAGS) * entry.size, entry.size):
-            kind, count = entry.unpack_from(data, first)
-            size = _VALUE_BYTES.get(kind, 0)
-            numbers += count if size > 1 else 0
-            claimed += count * size
-            if numbers > _MOST_NUMBERS or claimed > len(data):
-                raise BadExampleError(f'its metadata claims {claimed:,} bytes, which take too long to read')
-    except struct.error:  # it is cut off, as Pillow reports
-        return False
-    return True
-
-
 @functools.cache
-def _prepared_formats() -> tuple[str, ...]:
+def prepared_formats() -> tuple[str, ...]:
     """Returns the formats in FORMATS that this Pillow supports; silences it at the first call.
 
     Its warnings about odd metadata, and libtiff's messages, would be printed over a progress bar. They are

@@ -32,7 +32,7 @@ _MOST_PIXELS = 4_000_000  # larger images are decoded exactly, one at a time
 # 224 x 224 pixels takes a sixth more processor time. A multiple of 16, so that no slice is copied.
 _ROUNDED_AT_ONCE = 96_000
 
-_building = threading.Lock()
+_building = threading.RLock()
 
 
 def decode_image_fast(

@@ -25,6 +25,7 @@ from estimator_lab.data.images.decode import (
     ImageShape,
     decode_image,
     open_image,
+    prepared_formats,
     resize_pixels,
 )
 from estimator_lab.data.images.fast_decode import decode_image_fast, decode_images_fast
@@ -188,9 +189,12 @@ class ImageKind(Kind):
     def reader(self, options: ReaderOptions) -> ImageReader:
         """Returns a reader; it keeps decoded images if all fit into memory: keeping half gains little.
 
+        Pillow's plugins are imported now: a fork while threads import them would wait for them for ever.
+
         Raises:
           FlagError: --augment is not understood.
         """
+        prepared_formats()
         shape = ImageShape(*options.image_shape)
         augmentation = parse_augmentation(options.augment, options.seed, max(shape[:2]))
         floats = options.floats and not augmentation  # which changes 8-bit pixels

@@ -51,7 +51,7 @@ class BadList:
     ) -> None:
         self.file = file
         self._kind, self._say, self._said = kind, say, set() if said is None else said
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._rows = self._read(file)
         self._known: dict[tuple[str, ...], set[_Place]] = {}
 

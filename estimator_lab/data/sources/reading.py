@@ -18,7 +18,7 @@ from estimator_lab.data.sources.files import SkippedFiles
 from estimator_lab.data.sources.source import MAGIC_BYTES, Source, decompressor
 
 _MOST_OPEN = 64
-_reading = threading.Lock()
+_reading = threading.RLock()  # a signal handler may read, too: a thread does not wait for itself
 
 
 @dataclass
@@ -165,7 +165,7 @@ _opened = functools.lru_cache(_MOST_OPEN)(_Opened)
 def _after_fork() -> None:
     """Gives a forked process a lock that no thread of its parent holds, and files of its own."""
     global _reading
-    _reading = threading.Lock()
+    _reading = threading.RLock()
     _opened.cache_clear()
 
 

@@ -19,7 +19,7 @@ class _Held:
     counted: float
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _held: dict[Path, _Held] = {}
 _reserved: dict[str, int] = {}  # bytes of the files that are being fetched, by name
 
@@ -73,7 +73,7 @@ def _make_room(folder: Path, most: int) -> int:
 def _after_fork() -> None:
     """Gives a forked process a lock that no thread of its parent holds."""
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _reserved.clear()
 
 

@@ -303,3 +303,19 @@ def test_a_folder_is_no_skipped_file(tmp_path, kind):
     with pytest.raises(DataError) as caught:
         build_index(path).check_any()
     assert str(caught.value).endswith('holds no images.')
+
+
+@pytest.mark.parametrize('filling', [b'', b'\xff'], ids=['cut off', 'overwritten'])
+def test_an_index_is_not_read_again_from_a_file_that_changes(tmp_path, own_cache, filling):
+    """A mapped file that is cut off would end the process by a signal."""
+    wanted = [f'{"n" * 100}{number:05}.png' for number in range(10_000)]
+    path = write_tar(tmp_path / 'many.tar', [(name, b'') for name in wanted])
+    open_index(path)
+    index = open_index(path)
+    (stored,) = own_cache.rglob('*.index')
+    size = stored.stat().st_size
+    assert size > 2**20
+    with stored.open('r+b') as file:
+        file.truncate(0)
+        file.write(filling * size)
+    assert names_of(index) == wanted

@@ -4,16 +4,19 @@ import gc
 import io
 import random
 import struct
+import subprocess
+import sys
 import tarfile
 import threading
 import time
 import traceback
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.examples.member import BadExampleError, or_why
@@ -330,3 +333,51 @@ def test_images_made_to_take_long_end_soon(decoder, data, words):
     with pytest.raises(BadExampleError, match=words):
         decoder(data, 8, 8)
     assert time.process_time() - started < 10
+
+
+def test_an_image_that_lacked_memory_is_decoded_again(monkeypatch):
+    data, failures = encode(noise('RGB')), [MemoryError, None]
+    load = ImageFile.ImageFile.load
+
+    def failing(image):
+        if failures and (error := failures.pop(0)):
+            raise error
+        return load(image)
+
+    monkeypatch.setattr(ImageFile.ImageFile, 'load', failing)
+    found = decode_image(data, 8, 8, 3)
+    assert not failures
+    assert np.array_equal(found, decode_image(data, 8, 8, 3))
+
+
+def test_damaged_bytes_for_which_pillow_lacks_memory_are_a_bad_example(monkeypatch):
+    monkeypatch.setattr(ImageFile.ImageFile, 'load', Mock(side_effect=MemoryError))
+    with pytest.raises(BadExampleError, match='MemoryError'):
+        decode_image(encode(noise('RGB')), 8, 8)
+
+
+def test_a_deep_stack_is_no_bad_example(monkeypatch):
+    monkeypatch.setattr(ImageFile.ImageFile, 'load', Mock(side_effect=RecursionError))
+    with pytest.raises(RecursionError):
+        decode_image(encode(noise('RGB')), 8, 8)
+
+
+def test_too_little_memory_is_no_bad_example():
+    program = """
+import io, resource
+from PIL import Image
+from estimator_lab.base.errors import DataError
+from estimator_lab.data.images.decode import decode_image
+file = io.BytesIO()
+Image.new('RGB', (5000, 5000), 'red').save(file, 'PNG')
+decode_image(file.getvalue(), 8, 8)
+used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 50 * 2**20, resource.RLIM_INFINITY))
+try:
+    decode_image(file.getvalue(), 8, 8)
+except DataError as error:
+    print(error)
+"""
+    ended = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=False)
+    said = 'There is not enough memory to decode an image of 5000x5000 pixels, which takes up to 191 MB: '
+    assert ended.stdout == f'{said}end other programs, or start fewer processes.\n', ended.stderr

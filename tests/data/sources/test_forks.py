@@ -2,11 +2,15 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from estimator_lab.api import dataset
 from estimator_lab.data.images import decode
 from estimator_lab.data.sources import reading, remote, room
 from tests.support.archive_files import encoded, gzipped, picture, tar_bytes, write_folder
@@ -83,7 +87,7 @@ def test_no_lock_that_a_thread_of_the_parent_holds_is_held_in_a_fork(tmp_path, w
     thread = threading.Thread(target=hold)
     thread.start()
     held.wait()
-    assert in_fork(lambda: read_all(opened(*places)) and not decode._large.locked()) == 0
+    assert in_fork(lambda: read_all(opened(*places)) and decode._large.acquire(blocking=False)) == 0
     is_over.set()
     thread.join()
 
@@ -109,3 +113,29 @@ def test_no_more_than_a_few_dozen_archives_are_open(tmp_path, web):
     before = set(_open_files())  # of other tests
     read_all(opened(*local(tmp_path, web, 100)))
     assert sum(path.endswith('.tar') for path in set(_open_files()) - before) <= 64
+
+
+def test_formats_are_there_before_threads_decode(tmp_path, web):
+    """A fork while they are imported would hold the import's lock for ever."""
+    (path,) = local(tmp_path, web, 1)
+    program = (
+        'import sys; from estimator_lab.api import dataset; '
+        f'dataset({path!r}, image_shape=(8, 8, 3)); sys.exit("PIL.PngImagePlugin" not in sys.modules)'
+    )
+    assert subprocess.run([sys.executable, '-c', program], timeout=SECONDS, check=False).returncode == 0
+
+
+def test_a_signal_handler_may_read_what_is_being_read(tmp_path, web):
+    (path,) = local(tmp_path, web, 1)
+    data, seen = dataset(path, image_shape=(8, 8, 3)), []
+
+    def read():
+        signal.signal(signal.SIGVTALRM, lambda number, frame: seen.append(data[3].key))
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.001, 0.001)
+        deadline = time.monotonic() + SECONDS / 2
+        while len(seen) < 300 and time.monotonic() < deadline:
+            data[5]
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        return len(seen) >= 300 and set(seen) == {data[3].key}
+
+    assert in_fork(read) == 0
