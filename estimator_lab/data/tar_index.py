@@ -40,7 +40,7 @@ def _index(source: Source) -> None:
     if not index.lasts:
         raise DataError(index.damage)
     index.check_any()
-    where = 'a folder is listed at each start, without an index'
+    where = 'it is listed at each start, without an index'
     if format_of(source, kind).is_cached:
         where = f'index in {_written(index)}'
     access = 'random access' if index.random_access else 'one pass only (compressed)'

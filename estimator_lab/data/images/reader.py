@@ -96,10 +96,17 @@ class ImageReader:
         ]
 
     def collate(self, examples: Sequence[np.ndarray]) -> Arrays:
-        """Returns the pixels of images as one array."""
+        """Returns the pixels of images as one array.
+
+        Raises:
+          ValueError: they are no pixels of this reader's.
+        """
         batch = _aligned(len(examples), self.shape, np.dtype(self.signature[IMAGE].type))
         for place, pixels in enumerate(examples):
-            batch[place] = in_unit_range(pixels) if self.floats else pixels
+            scaled = in_unit_range(pixels) if self.floats else pixels
+            if (scaled.shape, scaled.dtype) != (self.shape, batch.dtype):
+                raise ValueError(f'{scaled.dtype} {[*scaled.shape]} instead of {batch.dtype} {[*self.shape]}')
+            batch[place] = scaled
         return {IMAGE: batch}
 
     @property

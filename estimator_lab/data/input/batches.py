@@ -16,6 +16,7 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.data.examples.kind import ExampleDecoder
 from estimator_lab.data.examples.labels import UNKNOWN_ID
 from estimator_lab.data.examples.member import BadExampleError, Member
+from estimator_lab.data.images.notebook import as_html
 from estimator_lab.data.input.bad_examples import InputReport
 
 # Members that a thread reads at once: enough to make the overhead small and to let a decoder batch them, but
@@ -68,6 +69,9 @@ class Batch(NamedTuple):
         if isinstance(self.data, np.ndarray):
             data = f'{self.data.dtype} {list(self.data.shape)}'
         return f'<Batch: {len(self.keys):,} examples, {len(self.bad):,} bad, data: {data}>'
+
+    def _repr_html_(self) -> str:
+        return as_html(repr(self), self.data if isinstance(self.data, np.ndarray) else [], self.labels)
 
 
 class Grouping(NamedTuple):

@@ -1,6 +1,6 @@
 """A data set with random access: the examples of archives and folders by number, for any framework.
 
-It pickles and forks: a worker process gets paths, maps the files of the indexes into its memory, and holds no
+It pickles and forks: a worker process gets paths, reads the indexes again, and holds no
 open file, no thread and no order. Nothing here imports TensorFlow, PyTorch or JAX.
 """
 
@@ -20,6 +20,7 @@ from estimator_lab.data.archives.places import Place, Places, pack
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import UNKNOWN_ID
 from estimator_lab.data.examples.member import BadExampleError, Member
+from estimator_lab.data.images.notebook import as_html
 from estimator_lab.data.input.batch_order import BatchOrder, fingerprint_of
 from estimator_lab.data.input.batches import BadExample, Batch
 from estimator_lab.data.input.samples import IndexedSamples, SampleKind, SampleReader
@@ -50,6 +51,9 @@ class Example(NamedTuple):
         if isinstance(self.data, np.ndarray):
             data = f'{self.data.dtype} {list(self.data.shape)}'
         return f'<Example: {self.key!r}, label {self.label!r}, class_id {self.class_id}, data: {data}>'
+
+    def _repr_html_(self) -> str:
+        return as_html(repr(self), [self.data], [self.label])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +213,7 @@ class Dataset:
                 raise FlagError(f'transform returns a {kind}, not an Example: collate it by your own.')
         try:
             arrays = self._reader.collate([example.data for example in good])
-        except (ValueError, TypeError) as error:
+        except (AttributeError, ValueError, TypeError) as error:
             made = 'encoded' if self.settings.image_shape is None else f'of shape {self.settings.image_shape}'
             raise FlagError(
                 f'collate takes examples of this data set, {made}: collate others by your own.'

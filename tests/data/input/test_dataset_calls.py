@@ -1,7 +1,12 @@
 """Wrong calls of data sets, orders and states, each with a sentence; and what they show of themselves."""
 
+import base64
+import io
+import re
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from estimator_lab.api import dataset, stream
 from estimator_lab.base.errors import DataError, FlagError
@@ -31,7 +36,9 @@ def test_collate_says_what_it_takes(archive):
     with pytest.raises(FlagError, match='a list of examples, not a single one'):
         faces.collate(faces[0])
     small = faces[0]._replace(data=faces[0].data[:4])
-    for others in (encoded[:2], [faces[1], small]):
+    wide = faces[0]._replace(data=faces[0].data[:, :1])  # NumPy would broadcast it
+    floats = faces[0]._replace(data=faces[0].data / 255)
+    for others in (encoded[:2], [faces[1], small], [wide], [floats]):
         with pytest.raises(FlagError, match=r'of shape \(9, 7, 3\)'):
             faces.collate(others)
 
@@ -63,3 +70,16 @@ def test_what_is_shown_is_short(archive):
     assert repr(stream(archive)) == '<Stream: 24 examples, 4 labels, encoded; 0 consumed>'
     assert repr(faces.collate(faces[:5])) == '<Batch: 5 examples, 0 bad, data: uint8 [5, 9, 7, 3]>'
     assert repr(faces[0]).endswith("label 'n000000', class_id 0, data: uint8 [9, 7, 3]>")
+
+
+def test_a_notebook_shows_pixels(archive):
+    faces = dataset(archive, **SHAPE)
+    pictures = re.findall(r'base64,(\S+)" title="(\w+)"', faces.collate(faces[:3])._repr_html_())
+    assert [label for _, label in pictures] == [one.label for one in faces[:3]]
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(pictures[1][0]))))
+    assert np.array_equal(shown, faces[1].data)
+    assert faces[1]._repr_html_().count('<img') == 1
+    grey = dataset(archive, image_shape=(9, 7, 1))
+    assert grey[0]._repr_html_().count('<img') == 1
+    encoded = dataset(archive)[0]._repr_html_()
+    assert encoded.startswith('<p>&lt;Example: ') and '<img' not in encoded
