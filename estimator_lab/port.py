@@ -111,13 +111,14 @@ def _missing_in(tree: ast.Module, assigned: Collection[str]) -> Iterator[tuple[i
     """Yields (line, name, sentence); a name that cannot be imported is not repeated where it is used."""
     from estimator_lab.tf1.dropped_names import restore_dropped_names
     from estimator_lab.tf1.evidence import evidence_of, path_below
+    from estimator_lab.tf1.one_keras import as_written, with_one_keras
     from estimator_lab.tf1.uses import uses
 
     restore_dropped_names()
     importlib.import_module('estimator_lab.contrib')
     version = evidence_of(tree).version
     reported: set[str] = set()
-    for use in uses(tree, assigned):
+    for use in uses(with_one_keras(tree, with_keras=False), assigned):
         explicit, path = path_below(use, _V1), path_below(use, 'tensorflow')
         if use.is_handled or use.module in reported:
             continue
@@ -131,7 +132,7 @@ def _missing_in(tree: ast.Module, assigned: Collection[str]) -> Iterator[tuple[i
             sentences = [_sentence_of_others(use.name)]
         if all(sentences):
             reported.add(use.name)
-            yield use.line, use.name, sentences[-1]
+            yield use.line, use.name, as_written(sentences[-1])
         elif use.is_certain and path.startswith('contrib.') and path.endswith('.TPUClusterResolver'):
             yield use.line, use.name, _NO_TPU
 

@@ -42,6 +42,7 @@ from estimator_lab.tf1.evaluation import reused_evaluation_graph  # noqa: E402
 from estimator_lab.tf1.finder import FINDER  # noqa: E402
 from estimator_lab.tf1.moved_names import install_names  # noqa: E402
 from estimator_lab.tf1.old_behaviour import adapt_tensorflow  # noqa: E402
+from estimator_lab.tf1.one_keras import install_keras  # noqa: E402
 from estimator_lab.tf1.process import keep_freed_memory, prepare_process  # noqa: E402
 from estimator_lab.tf1.restored_estimator import restore_estimator, warn_of_keras_3  # noqa: E402
 from estimator_lab.tf1.tensorflow_internals import (  # noqa: E402
@@ -54,6 +55,7 @@ from estimator_lab.tf1.tensorflow_internals import (  # noqa: E402
 sys.meta_path.insert(0, FINDER)
 restore_estimator()
 install_names()
+install_keras()
 adapt_tensorflow()
 warn_of_keras_3()
 

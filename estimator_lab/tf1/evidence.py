@@ -52,7 +52,7 @@ class Evidence(NamedTuple):
 
     Attributes:
       version: the TensorFlow that its names mean, 1 or 2; None if it uses only names that both have.
-      methods: the TensorFlow whose objects alone have the methods that it calls; None if both have them.
+      methods: the TensorFlow whose objects alone have the methods that it calls; 1 for TensorFlow 1's Keras.
       converted: whether it calls TensorFlow 1 by `tf.compat.v1`.
       behaviour: whether it needs TensorFlow 1's behaviour: no eager execution, `shape[0].value`.
       chooses_behaviour: whether it switches TensorFlow's behaviour itself, or relies on TensorFlow 2's.
@@ -89,7 +89,8 @@ def evidence_of(tree: ast.AST) -> Evidence:
     different = sorted(set(filter(None, map(_different, paths))))
     none = not any(use.name == TF or use.name.startswith(f'{TF}.') for use in found)
     needs = needs and not chooses
-    return Evidence(version, _methods(tree), converted, needs, chooses, tuple(different), none)
+    methods = _methods(tree) or (1 if any('tensorflow.python.keras' in use.name for use in found) else None)
+    return Evidence(version, methods, converted, needs, chooses, tuple(different), none)
 
 
 def path_below(use: Use, module: str) -> str:

@@ -26,6 +26,7 @@ from estimator_lab.base.progress import warn
 from estimator_lab.tf1.evidence import TF, V1, Evidence, evidence_of
 from estimator_lab.tf1.finder import found_by_others
 from estimator_lab.tf1.idioms import with_idioms
+from estimator_lab.tf1.one_keras import with_one_keras
 
 # Modules that both versions share, or that `contrib` supplies.
 _KEPT = ('python', 'core', 'tools', 'compat', 'contrib', 'examples')
@@ -75,7 +76,7 @@ def with_version_1(tree: ast.Module) -> ast.Module:
 
 
 def _adapted(tree: ast.Module, version: int) -> ast.Module:
-    tree = with_idioms(tree)
+    tree = with_one_keras(with_idioms(tree), with_keras=version == 1)
     return with_version_1(tree) if version == 1 else tree
 
 
@@ -128,10 +129,13 @@ class Programs(MetaPathFinder):
 
     def code(self, source: bytes, path: str, own: bool) -> CodeType | None:
         """Returns the code of a module as it runs here, or None if it runs as it is."""
-        if b'tensorflow' not in source and (b'numpy' not in source or not own or _is_installed(path)):
+        keras = b'keras' in source and not self._main.is_none and _decided(self._main) == 1
+        if b'tensorflow' not in source and (
+            not (keras or b'numpy' in source) or not own or _is_installed(path)
+        ):
             return None
         tree = ast.parse(source, path)
-        version = self._version(evidence_of(tree), path, own) if b'tensorflow' in source else 2
+        version = self._version(evidence_of(tree), path, own) if b'tensorflow' in source else 2 - keras
         if version == 2 and not own:
             return None
         if b'numba' in source:  # it reads the compiled code
