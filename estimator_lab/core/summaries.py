@@ -21,7 +21,7 @@ _SETS = 10  # of pictures in a run, which is how many TensorBoard keeps
 _HISTOGRAM_VALUES = 50_000
 # One scope for the operations of all summaries keeps TensorBoard's graph readable; the slash reuses it. The
 # summaries themselves are outside, since a scope becomes part of the tag.
-_SCOPE = 'summary_values/'
+SCOPE = 'summary_values/'
 _FIELDS = 64  # filters in a picture
 _LABELLED = 24  # images with their labels
 _GAP = 1  # pixels between the tiles of a grid
@@ -29,7 +29,7 @@ _GAP = 1  # pixels between the tiles of a grid
 
 def histogram(name: str, values: Tensor) -> None:
     """Shows a histogram of a tensor, or of every n-th value of a large one, under a tag."""
-    with tf.name_scope(_SCOPE):
+    with tf.name_scope(SCOPE):
         flat = tf.reshape(values, [-1])
         sample = flat[:: tf.maximum(tf.size(flat) // _HISTOGRAM_VALUES, 1)]
     tf.summary.histogram(name, sample)
@@ -65,19 +65,19 @@ def network_pictures(endpoints: Endpoints, image_shape: Sequence[int]) -> None:
     The weights are `images/filters_LAYER`, or `images/receptive_fields` for a dense layer that sees whole
     images; the maps are `images/activation_map_LAYER`. Each tile is scaled from black to white.
     """
-    with tf.name_scope(_SCOPE):
+    with tf.name_scope(SCOPE):
         filters = first_filters(tf.get_default_graph(), endpoints, image_shape)
     for name, kernel in filters.items():
         filters_picture(name, kernel)
     for name, maps in maps_of(endpoints).items():
-        with tf.name_scope(_SCOPE):
+        with tf.name_scope(SCOPE):
             tiles = tf.expand_dims(tf.transpose(maps[0], [2, 0, 1]), 3)
         picture(f'activation_map_{name}', grid(stretched(tiles)))
 
 
 def filters_picture(name: str, kernel: Tensor) -> None:
     """Shows filters, float32 [height, width, channels, filters]; other channels than 1 or 3 are averaged."""
-    with tf.name_scope(_SCOPE):
+    with tf.name_scope(SCOPE):
         tiles = tf.transpose(kernel[..., :_FIELDS], [3, 0, 1, 2])
         if kernel.shape.as_list()[2] not in (1, 3):
             tiles = tf.reduce_mean(tiles, axis=3, keepdims=True)
@@ -89,7 +89,7 @@ def rows_picture(name: str, rows: Sequence[Tensor]) -> None:
 
     Each row is float32 [batch, height, width, channels], of one shape, clipped to [0, 1].
     """
-    with tf.name_scope(_SCOPE):
+    with tf.name_scope(SCOPE):
         missing = tf.maximum(COLUMNS - tf.shape(rows[0])[0], 0)
         tiles = [tf.pad(row[:COLUMNS], [[0, missing], [0, 0], [0, 0], [0, 0]]) for row in rows]
         whole = grid(tf.concat(tiles, axis=0))
@@ -102,7 +102,7 @@ def labelled_picture(name: str, images: Tensor, texts: Tensor) -> None:
     def draw(images: np.ndarray, texts: np.ndarray) -> np.ndarray:
         return np.asarray(labelled_grid(images, [text.decode('utf-8', 'replace') for text in texts]))
 
-    with tf.name_scope(_SCOPE):
+    with tf.name_scope(SCOPE):
         drawn = tf.py_func(draw, [images[:_LABELLED], texts[:_LABELLED]], tf.uint8, stateful=False)
         drawn.set_shape([None, None, 3])
     picture(name, drawn)
@@ -115,7 +115,7 @@ def picture(name: str, pixels: Tensor) -> None:
       name: of the picture.
       pixels: [height, width, 1 or 3], uint8, or float32 clipped to [0, 1].
     """
-    with tf.name_scope(_SCOPE):
+    with tf.name_scope(SCOPE):
         # Of floats, tf.summary.image would scale the largest to white.
         pixels = tf.image.convert_image_dtype(pixels, tf.uint8, saturate=True)[tf.newaxis]
     tf.summary.image(f'images/{name}', pixels, max_outputs=1, collections=[PICTURES])
@@ -123,7 +123,7 @@ def picture(name: str, pixels: Tensor) -> None:
 
 def grid(tiles: Tensor) -> Tensor:
     """Arranges images [n, height, width, channels] in rows of eight, [rows, columns, channels]; 0 between."""
-    with tf.name_scope(_SCOPE):
+    with tf.name_scope(SCOPE):
         count = tf.shape(tiles)[0]
         height, width = (side + _GAP for side in (tf.shape(tiles)[1], tf.shape(tiles)[2]))
         channels, rows = tiles.shape.as_list()[3], (count + COLUMNS - 1) // COLUMNS
@@ -134,7 +134,7 @@ def grid(tiles: Tensor) -> Tensor:
 
 def stretched(tiles: Tensor) -> Tensor:
     """Scales each tile [n, height, width, channels] to [0, 1]; a constant one becomes 0."""
-    with tf.name_scope(_SCOPE):
+    with tf.name_scope(SCOPE):
         low = tf.reduce_min(tiles, axis=[1, 2, 3], keepdims=True)
         high = tf.reduce_max(tiles, axis=[1, 2, 3], keepdims=True)
         return tf.div_no_nan(tiles - low, high - low)

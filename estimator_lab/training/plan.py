@@ -24,8 +24,10 @@ from estimator_lab.core.params import (
 )
 from estimator_lab.core.registry import MODELS, find_model
 from estimator_lab.data.archives.opened import Archives, Say, distinct_examples
+from estimator_lab.data.demo_sets.archives import faces_folder
 from estimator_lab.data.examples.kind import Kind, Look, Reader, ReaderOptions
 from estimator_lab.data.examples.member import Member
+from estimator_lab.data.sources.source import Source
 from estimator_lab.runs.record import Record, read_record
 from estimator_lab.runs.safe_paths import check_safe_paths, newest_checkpoint
 from estimator_lab.tf1 import prepare_process
@@ -123,7 +125,8 @@ def make_plan(settings: TrainSettings, say: Say = print) -> Plan:
         taken, companions = model.companions(params, settings.model_dir, resumed)
         params = replace(params, **taken)
     params.check()
-    if cluster.is_chief and look.caution and not newest_checkpoint(settings.model_dir):
+    is_new = not newest_checkpoint(settings.model_dir)
+    if cluster.is_chief and look.caution and is_new and not _are_built_in(settings.data):
         say(look.caution)
     if cluster.is_chief and (caution := params.caution()):
         say(f'Warning: {caution}')
@@ -143,6 +146,11 @@ def make_plan(settings: TrainSettings, say: Say = print) -> Plan:
             say(str(stage.resumption))
     warm_start = _warm_start(settings, model, reader, stages, say)
     return Plan(settings, say, cluster, model, params, inputs, reader, companions, stages, warm_start, look)
+
+
+def _are_built_in(data: Sequence[str | Source] | None) -> bool:
+    """Whether the data is the faces that are trained on by default: the user can't mistake them."""
+    return [str(each) for each in data or ()] == [str(faces_folder() / 'train.tar')]
 
 
 def _read_folder(model_dir: Path) -> Record | None:

@@ -28,6 +28,7 @@ from estimator_lab.training.hooks import (
     ProgressHook,
     StopTrainingHook,
 )
+from estimator_lab.training.memory import check_fits
 from estimator_lab.training.plan import Plan
 from estimator_lab.training.position import PositionHook, position_of
 from estimator_lab.training.precision import session_config
@@ -90,7 +91,10 @@ class StageTraining:
         """
         plan, stage = self.plan, self.stage
         with plan.cluster.scope():  # an Estimator copies its configuration, and the strategy with it
-            model_fn, params = _checked(plan.architecture.model_fn), dict(vars(stage.params))
+            model_fn, params = (
+                _checked(plan.architecture.model_fn, plan.settings.batch_size),
+                dict(vars(stage.params)),
+            )
             estimator = tf.estimator.Estimator(
                 model_fn, None, self._run_config(), params, self._first_weights()
             )
@@ -263,18 +267,20 @@ class StageTraining:
         return InputReport(archives.kind, plan.say, archives.total or 0, limit, listed)
 
 
-def _checked(model_fn: _ModelFn) -> _ModelFn:
+def _checked(model_fn: _ModelFn, batch_size: int) -> _ModelFn:
     """Returns a model function whose errors of shape become sentences. Estimators would copy a method."""
 
     def checked(features: Any, labels: Any, mode: Any, params: Any, config: Any) -> Any:
         try:
-            return model_fn(features, labels, mode, params, config)
+            spec = model_fn(features, labels, mode, params, config)
         except (ValueError, OverflowError, MemoryError, tf.errors.OpError) as error:
             reason = first_line(error).partition(" for '{{")[0]
             raise FlagError(
                 f'{option.image_size}, {option.channels} and {option.hparams} make no network: '
                 f'{reason.rstrip(".")}.'
             ) from error
+        check_fits(tf.get_default_graph(), batch_size)
+        return spec
 
     return checked
 

@@ -61,8 +61,7 @@ def demo_faces(say: Callable[[str], None] | None = None) -> DemoPaths:
     Raises:
       DataError: the cache folder can't be written.
     """
-    counts = f'{IDENTITIES}x{IMAGES_EACH["train"]}+{IMAGES_EACH["test"]}'
-    folder = cache_folder() / f'demo-v{DEMO_VERSION}-seed0-{counts}'
+    folder = faces_folder()
     people = make_identities(IDENTITIES)
     done, total = 0, IDENTITIES * sum(IMAGES_EACH.values())
     try:
@@ -77,6 +76,12 @@ def demo_faces(say: Callable[[str], None] | None = None) -> DemoPaths:
             f'XDG_CACHE_HOME to a folder that can be written, or train on {option.data} of your own.'
         ) from error
     return DemoPaths(folder / 'train.tar', folder / 'test.tar')
+
+
+def faces_folder() -> Path:
+    """Returns the folder of the built-in faces, which may not be there yet."""
+    counts = f'{IDENTITIES}x{IMAGES_EACH["train"]}+{IMAGES_EACH["test"]}'
+    return cache_folder() / f'demo-v{DEMO_VERSION}-seed0-{counts}'
 
 
 def write_keras_set(folder: Path, name: str) -> DemoPaths:

@@ -1,5 +1,8 @@
 """What the first look at some training images shows, and what a run says of it."""
 
+import dataclasses
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,6 +10,7 @@ from PIL import Image
 from estimator_lab.data.images.decode import GREY
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.runs.trained import Trained
+from estimator_lab.training import plan
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.small_runs import cnn_settings, opened, trained
 from tests.support.streams import stream_members
@@ -54,7 +58,7 @@ def test_a_run_keeps_its_background(tmp_path):
 
 
 @pytest.mark.parametrize(('tint', 'is_coloured'), [(1.0, True), (0.1, False)])
-def test_colour_images_are_said_to_be_read_as_grey(tmp_path, tint, is_coloured):
+def test_colour_images_are_said_to_be_read_as_grey(tmp_path, monkeypatch, tint, is_coloured):
     rng = np.random.default_rng(1)
     grey = rng.integers(0, 200, (6, 9, 9, 1)) + np.zeros(3)
     grey[:, 2:5, 2:5] += tint * np.array([50, 0, 20])
@@ -66,6 +70,9 @@ def test_colour_images_are_said_to_be_read_as_grey(tmp_path, tint, is_coloured):
     said = opened(chosen)[1]
     line = 'Images are in colour, and are read as grey: --channels=3 keeps their colours.'
     assert (line in said) == is_coloured
+    monkeypatch.setattr(plan, 'faces_folder', lambda: tmp_path)
+    built_in = Path(chosen.data[0]).replace(tmp_path / 'train.tar')
+    assert line not in opened(dataclasses.replace(chosen, data=(str(built_in),)))[1]
 
 
 def test_the_mean_image_and_the_range(tmp_path):
