@@ -141,7 +141,7 @@ def _shuffling(buffer: int, is_whole: bool) -> str:
     """Returns how examples are shuffled, to end a clause."""
     if buffer <= 1:
         return 'in stored order'
-    return 'shuffled as a whole' if is_whole else f'shuffled in a buffer of {buffer}'
+    return 'shuffled as a whole by a formula' if is_whole else f'shuffled in a buffer of {buffer}'
 
 
 def _differences(flag: str, before: Sequence[Identity], now: Sequence[Identity]) -> list[str]:

@@ -51,7 +51,7 @@ class Flags:
         if self.shuffle_buffer <= 1:
             return 'in stored order'
         if all(file.is_plain for file in files):
-            return 'shuffled as a whole'
+            return 'shuffled as a whole by a formula'
         return f'shuffled in a buffer of {self.shuffle_buffer}'
 
 

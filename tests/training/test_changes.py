@@ -10,7 +10,8 @@ from estimator_lab.training.resumption import Resumption
 from tests.training.starts import A, B, C, D, E, start
 
 STEP = 'examples in a step were 6, are'
-WHOLE = 'examples were shuffled as a whole, are'
+WHOLE = 'examples were shuffled as a whole by a formula, are'
+NOW = 'are shuffled as a whole by a formula'
 OTHER = f'{option.data}: a.tar is gone, b.tar is new'
 
 
@@ -69,6 +70,13 @@ def test_what_breaks_an_epoch(now, given, words):
     assert (at_the_end.broken, at_the_end.position) == ('', images)
     again = now.resume(at_the_end.input, 4, images)
     assert (again.broken, again.changes, again.position) == ('', (), images)
+
+
+def test_an_order_of_an_earlier_version_is_not_gone_on_with():
+    before = start(A).record
+    before = replace(before, settings={**before.settings, 'shuffling': 'shuffled as a whole'})
+    found = start(A).resume(before, 3, 24 + 18)
+    assert found.broken == f'examples were shuffled as a whole, {NOW}, in the middle of epoch 2'
 
 
 def test_a_checkpoint_from_before_a_change_of_archives():
@@ -142,7 +150,11 @@ def test_recorded_settings():
     counts = {'batch_size': 12, 'workers': 2, 'image_size': 128, 'channels': 1, 'seed': 1}
     none = dict.fromkeys(('labels', 'freeze', 'split'), '')
     texts = {'model': 'cnn', 'decode': 'exact', 'background': 'black', 'precision': 'float32'}
-    others = {'shuffling': 'shuffled as a whole', 'augment': f'shift=1, {"x" * 191}', 'deterministic': True}
+    others = {
+        'shuffling': 'shuffled as a whole by a formula',
+        'augment': f'shift=1, {"x" * 191}',
+        'deterministic': True,
+    }
     assert found.settings == {**counts, **none, **texts, **others}
 
 

@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from estimator_lab.base.shares import EVERY, Slice
-from estimator_lab.data.archives.shuffling import permutation
+from estimator_lab.data.archives.shuffling import permuted
 
 N = TypeVar('N', int, np.ndarray)
 
 ENDLESS = 2**62
 """The position where an order without end ends."""
 
-_TOGETHER = 1024  # places that a worker looks up at once
+_TOGETHER = 4096  # places that a worker looks up at once
 
 
 class Place(int):
@@ -61,7 +61,6 @@ class Places:
 
     def __init__(self, examples: Sized, shuffle: bool = False, seed: int = 0) -> None:
         self._size, self._shuffle, self._seed = len(examples), shuffle, seed
-        self._epoch = -1, np.empty(0, np.int64)  # its number, and its examples in their order
 
     def batches(self, start: int, end: int = ENDLESS, own: Slice = EVERY) -> Iterator[np.ndarray]:
         """Yields the places of a slice of each global batch between two positions, many batches at a time.
@@ -98,12 +97,10 @@ class Places:
         parts = [np.empty(0, np.int64)]
         while start < end:
             number, begin = unpack(start, self._size)
-            if self._epoch[0] != number:
-                order = (
-                    permutation(self._size, self._seed, number) if self._shuffle else np.arange(self._size)
-                )
-                self._epoch = number, order
             stop = min(self._size, begin + end - start)
-            parts.append(pack(number, self._epoch[1][begin:stop], self._size))
+            numbers = np.arange(begin, stop)
+            if self._shuffle:
+                numbers = permuted(numbers, self._size, self._seed, number)
+            parts.append(pack(number, numbers, self._size))
             start += stop - begin
         return np.concatenate(parts)

@@ -17,7 +17,8 @@ from estimator_lab.data.archives.opened import Archives
 from estimator_lab.data.archives.places import ENDLESS, Place, Places, unpack
 from estimator_lab.data.input.stream_settings import StreamSettings
 
-FORMAT = 'estimator_lab stream 1'
+FORMAT = 'estimator_lab stream 2'
+_FORMER = 'estimator_lab stream 1'  # whose epochs were shuffled in another way
 
 
 class Resumable:
@@ -78,6 +79,10 @@ class Resumable:
         Raises:
           DataError: it is not a state, or one of other data or of another order.
         """
+        if isinstance(state, Mapping) and np.array_equal(state.get('format'), _FORMER):
+            raise DataError(
+                'The state is of an earlier version, which shuffled in another way: start without it.'
+            )
         if not isinstance(state, Mapping) or not np.array_equal(state.get('format'), FORMAT):
             raise DataError(f'{shown(state)} is not the state of a stream, as state_dict() returns it.')
         own = self.state_at(0)

@@ -224,6 +224,7 @@ def test_data_that_cannot_be_read(archive):
         ({'consumed': 'many'}, "its consumed is 'many'"),
         ({'consumed': True}, 'its consumed is'),
         ({'format': 'x'}, 'not the state of a stream'),
+        ({'format': 'estimator_lab stream 1'}, 'of an earlier version, which shuffled in another way: start'),
     ],
 )
 def test_wrong_states(archive, change, words):
