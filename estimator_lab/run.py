@@ -54,7 +54,7 @@ def split(argv: Sequence[str]) -> ProgramCall:
     for index, argument in enumerate(argv[1:], 1):
         if argument == '-m':
             return ProgramCall(list(argv[:index]), list(argv[index + 1 :]), is_module=True)
-        if not argument.startswith('-'):
+        if argument == '-' or not argument.startswith('-'):
             return ProgramCall(list(argv[:index]), list(argv[index:]))
     return ProgramCall(list(argv), [])
 
@@ -100,8 +100,15 @@ def _prepare(settings: RunSettings, line: ProgramCall) -> Callable[[], object]:
     file = None if line.is_module else _main_file(Path(name))
     if settings.v1 and settings.v2:
         raise FlagError('--v1 and --v2 exclude each other.')
+    cells = []
+    if file and file.suffix == '.ipynb':
+        from estimator_lab.tf1.notebooks import code_cells
+
+        cells = code_cells(file)
     programs = adapt_programs(settings.v1 + 2 * settings.v2, '' if file else name)
-    return functools.partial(_run_file, programs, file) if file else functools.partial(_run_module, name)
+    return (
+        functools.partial(_run_file, programs, file, cells) if file else functools.partial(_run_module, name)
+    )
 
 
 def adapt_programs(forced: int = 0, main: str = '') -> Any:
@@ -128,7 +135,8 @@ def _main_file(path: Path) -> Path:
     """Returns the file of a program, which may be a folder with a __main__.py."""
     file = path / '__main__.py' if path.is_dir() else path
     if not file.is_file():
-        raise FlagError(f'There is no program {str(file)!r}.')
+        hint = ': programs are read from files' if str(file) == '-' else ''
+        raise FlagError(f'There is no program {str(file)!r}{hint}.')
     if file.suffix not in ('.py', '.ipynb'):
         try:
             ast.parse(file.read_bytes())
@@ -137,7 +145,7 @@ def _main_file(path: Path) -> Path:
     return file
 
 
-def _run_file(programs: Any, file: Path) -> None:
+def _run_file(programs: Any, file: Path, cells: Sequence[str]) -> None:
     if not getattr(sys.flags, 'safe_path', False):  # -P, of Python 3.11
         sys.path[0] = str(file.parent.resolve())
     main = ModuleType('__main__')
@@ -146,7 +154,7 @@ def _run_file(programs: Any, file: Path) -> None:
     if file.suffix == '.ipynb':
         from estimator_lab.tf1.notebooks import run_notebook
 
-        run_notebook(programs, file, vars(main))
+        run_notebook(programs, file, cells, vars(main))
     else:
         exec(programs.read_main(str(file)), vars(main))
 

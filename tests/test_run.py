@@ -6,10 +6,7 @@ import sys
 
 import pytest
 
-from estimator_lab.base.errors import FlagError
 from estimator_lab.run import split
-from estimator_lab.tf1.notebooks import run_notebook
-from estimator_lab.tf1.programs import Programs
 from tests.support.halves import HIDDEN
 from tests.support.places import ROOT
 
@@ -256,6 +253,7 @@ CELLS = [
     '%%time\nx = tf.placeholder(tf.float32, [None, 2])\n%time y = tf.reduce_sum(x)\nfiles = !ls\nx?',
     'with tf.Session() as session:\n    print(session.run(y, {x: [[1, 2]]}))\nx.shape[1].value',
     "text = '''\n!not a command\n'''\ntext;",
+    "%matplotlib inline\ntext = '''\n!no\n%time no\n'''\nprint(len(text), '%d'\n      % 3)",
     'def f():\n    raise ValueError("no")\n\nf()',
     'print("never")',
 ]
@@ -267,19 +265,26 @@ def test_a_notebook_runs_without_ipython(run_python, tmp_path):
     cells.insert(1, {'cell_type': 'markdown', 'source': ['# Title']})
     path.write_text(json.dumps({'cells': cells}))
     done = run_python('-m', 'estimator_lab.run', str(path))
-    assert (done.returncode, done.stdout) == (1, '3.0\n2\n'), done.stderr
+    assert (done.returncode, done.stdout) == (1, '3.0\n2\n14 3\n'), done.stderr
     lines = done.stderr.splitlines()
     left_out = ['1: left out: %matplotlib inline', '1: left out: !pip install nothing \\']
-    left_out += ['2: left out: %%bash', '3: left out: files = !ls', '3: left out: x?', '6 failed.']
-    assert lines[:6] == [f'{path}, cell {text}' for text in left_out]
-    assert lines[6].startswith('Traceback') and lines[7] == f'  File "{path}, cell 6", line 4, in <module>'
-    assert lines[8] == '    f()' or sys.version_info < (3, 13), 'whose own hook opens the file instead'
+    left_out += ['2: left out: %%bash', '3: left out: files = !ls', '3: left out: x?']
+    left_out += ['6: left out: %matplotlib inline', '7 failed.']
+    assert lines[:7] == [f'{path}, cell {text}' for text in left_out]
+    assert lines[7].startswith('Traceback') and lines[8] == f'  File "{path}, cell 7", line 4, in <module>'
+    assert lines[9] == '    f()' or sys.version_info < (3, 13), 'whose own hook opens the file instead'
     assert lines[-1] == 'ValueError: no'
 
 
 @pytest.mark.parametrize('text', ['{}', '[1]', 'x', '{"cells": [1]}', '{"cells": [{"cell_type": []}, null]}'])
-def test_a_file_that_is_no_notebook(tmp_path, text):
+def test_a_file_that_is_no_notebook(tmp_path, run_forked, text):
     path = tmp_path / 'book.ipynb'
     path.write_text(text)
-    with pytest.raises(FlagError, match='is not a notebook'):
-        run_notebook(Programs(), path, {})
+    done = run_forked('-m', 'estimator_lab.run', str(path))
+    assert (done.returncode, done.stderr) == (1, f'error: {str(path)!r} is not a notebook.\n')
+
+
+def test_a_program_on_standard_input(run_forked):
+    done = run_forked('-m', 'estimator_lab.run', '-')
+    assert done.returncode == 2
+    assert done.stderr == "error: There is no program '-': programs are read from files.\n"

@@ -5,15 +5,17 @@ value of a cell's last expression is printed.
 """
 
 import ast
+import io
 import json
 import linecache
 import re
-from collections.abc import Iterator
+import tokenize
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import DataError
 from estimator_lab.base.progress import warn
 
 # Magics whose argument is code, and magics of a whole cell.
@@ -23,20 +25,18 @@ _CELL_MAGICS = re.compile(r'\s*%%(?:time|timeit|capture|prun)\b')
 _COMMAND = re.compile(r'(\s*)(?:[!%?]|[\w.]+\?+\s*$|\w+\s*=\s*[!%])')
 
 
-def run_notebook(programs: Any, path: Path, names: dict[str, Any]) -> None:
+def run_notebook(programs: Any, path: Path, texts: Iterable[str], names: dict[str, Any]) -> None:
     """Runs a notebook in a namespace.
 
     Args:
       programs: a `tf1.programs.Programs`, which decides on its TensorFlow.
       path: the notebook.
+      texts: its `code_cells`.
       names: the namespace of its cells.
-
-    Raises:
-      FlagError: it is not a notebook.
     """
     names['display'] = print
     cells = {}
-    for number, text in enumerate(_code_cells(path), 1):
+    for number, text in enumerate(texts, 1):
         place = f'{path}, cell {number}'
         text = _python_of(text, place)
         # Tracebacks and inspect.getsource, which AutoGraph calls, read it there.
@@ -51,15 +51,20 @@ def run_notebook(programs: Any, path: Path, names: dict[str, Any]) -> None:
             raise
 
 
-def _code_cells(path: Path) -> list[str]:
+def code_cells(path: Path) -> list[str]:
+    """Returns the texts of a notebook's cells of code.
+
+    Raises:
+      DataError: it is not a notebook.
+    """
     try:
         book = json.loads(path.read_text(encoding='utf-8'))
         sheets = book.get('worksheets', [book])  # up to version 3 of the format
         cells = [cell for sheet in sheets for cell in sheet['cells'] if cell['cell_type'] == 'code']
         sources = [cell.get('source', cell.get('input', '')) for cell in cells]
         return [''.join(source) for source in sources]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FlagError(f'{str(path)!r} is not a notebook.') from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f'{str(path)!r} is not a notebook.') from error
 
 
 def _python_of(text: str, place: str) -> str:
@@ -76,15 +81,27 @@ def _python_of(text: str, place: str) -> str:
         lines[0] = ''
     continues = False
     for index, line in enumerate(lines):
-        line = _CODE_MAGICS.sub(r'\1', line)
-        command = _COMMAND.match(line)
+        stripped = _CODE_MAGICS.sub(r'\1', line)
+        command = _COMMAND.match(stripped)
+        if (command or stripped != line) and _is_open('\n'.join(lines[:index])):
+            continue
         if command or continues:
             if command:
                 warn(f'{place}: left out: {line.strip()}')
             continues = line.endswith('\\')
-            line = f'{command[1]}pass' if command else ''
-        lines[index] = line
+            stripped = f'{command[1]}pass' if command else ''
+        lines[index] = stripped
     return '\n'.join(lines)
+
+
+def _is_open(text: str) -> bool:
+    """Whether the next line belongs to a string or a statement of the text."""
+    try:
+        for _ in tokenize.generate_tokens(io.StringIO(f'{text}\n').readline):
+            pass
+    except (tokenize.TokenError, SyntaxError) as error:
+        return 'EOF' in str(error) or 'triple-quoted' in str(error)
+    return False
 
 
 def _parts(tree: ast.Module, place: str) -> Iterator[CodeType]:
