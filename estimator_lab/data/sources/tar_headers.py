@@ -85,7 +85,7 @@ def _blocks(stream: Forward, note: Callable[[str], None]) -> Iterator[tuple[byte
 def _plain(block: bytes, offset: int) -> ArchiveEntry | None:
     """Parses the header of a regular file in its most common form; None for any other block."""
     name, size, size_end, checksum, kind, magic, prefix = _FIELDS.unpack(block)
-    if magic != _POSIX_MAGIC and (magic != _GNU_MAGIC or prefix[0]):
+    if magic not in (_POSIX_MAGIC, _GNU_MAGIC):
         return None
     if kind not in b'0\0' or not (size.isdigit() and checksum.isdigit()) or size_end not in b'\0 ':
         return None
@@ -98,7 +98,7 @@ def _plain(block: bytes, offset: int) -> ArchiveEntry | None:
     if (1 + total - 8 * 32 + sum(block[148:156])) % _ADLER_BASE != adler & 0xFFFF:
         return None
     name = name.partition(b'\0')[0]
-    if prefix[0]:
+    if prefix[0] and magic == _POSIX_MAGIC:  # GNU tar has none: its incremental archives have times there
         name = prefix.partition(b'\0')[0] + b'/' + name
     if name.endswith(b'/'):  # a folder, to the oldest writers
         return None
@@ -153,5 +153,8 @@ def _other(block: bytes, tar: Any, offset: int) -> tuple[ArchiveEntry, int]:
         raise HeaderError('a header claims an impossible size')
     kind = 'sparse' if info.issparse() else 'file' if info.isreg() else 'link' if info.islnk() else ''
     size = info.size if info.isreg() else 0
-    name = escaped(without_middle(info.name, MOST_NAME_BYTES))
+    name = info.name
+    if block[257:265] == _GNU_MAGIC and block[345]:  # whose times `tarfile` takes for a prefix
+        name = name.removeprefix(f'{block[345:500].partition(bytes(1))[0].decode("latin-1")}/')
+    name = escaped(without_middle(name, MOST_NAME_BYTES))
     return ArchiveEntry(name, offset, info.offset_data, size, zlib.adler32(block), kind), tar.offset
