@@ -42,6 +42,7 @@ APART = (
     # of a page's model, which `models/test_contract.py` checks of four models.
     *('test_programs.py::test_a_program_', 'test_programs.py::test_programs_that_fail'),
     'test_adding_a_model.py::test_the_model_does_all',
+    'inference/test_scores_of_commands.py',
 )
 
 # Tests whose results depend on the version of TensorFlow: `make test` runs them on 2.15 too, with one model.

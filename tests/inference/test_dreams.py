@@ -58,6 +58,21 @@ def test_an_atlas_has_a_picture_of_each_channel(cnn, monkeypatch):
     assert dream(cnn, layer='conv2', atlas=True, steps=1).text().startswith('2 channels of conv2')
 
 
+def test_the_tiles_of_an_atlas_are_in_the_order_of_their_channels(cnn, monkeypatch):
+    greys = np.array([0.2, 0.8])
+
+    def known(objective, shape, channels, *others):
+        assert channels == [0, 1]
+        return np.zeros(2), np.ones((2, *shape)) * greys[:, None, None, None], np.ones(2)
+
+    monkeypatch.setattr(dreams, 'from_noise', known)
+    pixels = np.asarray(dream(cnn, layer='conv2', atlas=True).image.convert('L'))
+    rows, columns = np.nonzero(np.isin(pixels, [51, 204]))
+    tiles = pixels[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    middle = [int(part[len(part) // 2, part.shape[1] // 2]) for part in np.array_split(tiles, 2, axis=1)]
+    assert middle == [51, 204]
+
+
 def test_convolutions_see_any_size_and_dense_layers_their_own(cnn, vgg):
     layer = find_layer(cnn, 'dense')
     assert layer.fixed and layer.sides == (8, 8) and layer.channels == 8
