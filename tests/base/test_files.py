@@ -9,7 +9,15 @@ import pytest
 
 from estimator_lab.base import files
 from estimator_lab.base.errors import DataError
-from estimator_lab.base.files import all_below, in_subfolders, listed, sync_folder, whole_file
+from estimator_lab.base.files import (
+    all_below,
+    in_subfolders,
+    keep_unfinished,
+    listed,
+    sync_folder,
+    whole_file,
+    why_unread,
+)
 
 
 def write(path, data, **options):
@@ -160,3 +168,26 @@ def test_a_folder_is_synced_where_its_file_system_can(tmp_path, monkeypatch):
     fsync.side_effect = OSError(errno.EIO, 'Input/output error')
     with pytest.raises(OSError, match='Input/output error'):
         sync_folder(tmp_path)
+
+
+def test_unfinished_files_replace_none_before_them(tmp_path):
+    for content, name in (('one', 'x.csv.unfinished'), ('two', 'x.csv.unfinished-2')):
+        (tmp_path / 'partial').write_text(content)
+        assert keep_unfinished(tmp_path / 'partial', tmp_path / 'x.csv') == tmp_path / name
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        'x.csv.unfinished': 'one',
+        'x.csv.unfinished-2': 'two',
+    }
+
+
+@pytest.mark.parametrize(
+    ('error', 'words'),
+    [
+        (UnicodeDecodeError('utf-8', b'x', 0, 1, 'invalid'), 'it is not a text file in UTF-8'),
+        (PermissionError(13, 'Permission denied', 'x'), 'Permission denied'),
+        (OSError('cannot\nread it.'), 'cannot read it'),
+        (ValueError('not a number.'), 'not a number'),
+    ],
+)
+def test_why_a_file_cannot_be_read(error, words):
+    assert why_unread(error) == words

@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from estimator_lab.base.errors import DataError, FlagError, LabError
-from estimator_lab.base.outputs import check_outputs, locked, made_folder, written, written_folder
+from estimator_lab.base.outputs import (
+    check_folder,
+    check_outputs,
+    check_suffix,
+    locked,
+    made_folder,
+    why_refused,
+    written,
+    written_folder,
+)
 from tests.support.archive_files import write_folder
 
 
@@ -178,3 +187,42 @@ def test_a_file_system_without_locks_locks_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr('fcntl.flock', fail)
     with locked(tmp_path, 'busy'), locked(tmp_path, 'busy'):
         assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_for_results_holds_no_examples(tmp_path):
+    write_folder(tmp_path, {'data/a/1.png': b'', 'mixed/b/2.png': b'', 'results/x/rows.csv': b''})
+
+    def check(name, model_dir=None):
+        check_folder(
+            'out', tmp_path / name, [str(tmp_path / 'data')], lambda n: n.endswith('.png'), model_dir
+        )
+
+    for name in ('results', 'new'):
+        check(name)
+    with pytest.raises(FlagError, match=r'data/out is in the folder .*data., which is read: name another'):
+        check('data/out')
+    with pytest.raises(FlagError, match=r'mixed holds examples, such as \S+/mixed/b/2\.png, with which'):
+        check('mixed')
+    check('mixed', tmp_path / 'mixed')  # a model has pictures of its own
+
+
+def test_the_name_of_a_picture(tmp_path):
+    check_suffix('out', tmp_path / 'x.PNG', ['.png', '.jpg'])
+    with pytest.raises(FlagError, match=r'x\.gif is not a name for a picture: end it in \.png or \.jpg\.'):
+        check_suffix('out', tmp_path / 'x.gif', ['.png', '.jpg'])
+    with pytest.raises(FlagError, match=r'x\.png cannot be written: its folder is not there'):
+        check_suffix('out', tmp_path / 'none' / 'x.png', ['.png'])
+
+
+def test_why_a_folder_cannot_be_made(tmp_path):
+    (tmp_path / 'file').touch()
+    (tmp_path / 'link').symlink_to(tmp_path / 'nowhere')
+    for place, error, words in (
+        ('file/x', NotADirectoryError(20, 'Not a directory'), f'{tmp_path}/file is a file, not a folder'),
+        ('file', FileExistsError(17, 'File exists'), f'{tmp_path}/file is a file, not a folder'),
+        ('link', FileExistsError(17, 'File exists'), 'it is a link that leads nowhere'),
+        ('none/x', FileNotFoundError(2, 'No such file'), f'its folder {tmp_path}/none is not there'),
+        ('new', PermissionError(13, 'Permission denied'), 'Permission denied'),
+        ('new', OSError('broken'), 'broken'),
+    ):
+        assert why_refused(tmp_path / place, error) == words

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import FlagError
-from estimator_lab.base.settings import setting, settings_from, settings_in_use
+from estimator_lab.base.settings import setting, settings_from, settings_in_use, settings_of
 
 
 @dataclass(frozen=True)
@@ -66,3 +66,9 @@ def test_other_values_are_refused(value, sentence):
     with pytest.raises(FlagError, match=sentence) as caught:
         settings_from(Some, value)
     assert len(str(caught.value)) < 150
+
+
+def test_allowed_values_in_words():
+    allowed = {name: one.allowed() for name, one in settings_of(Some).items()}
+    assert allowed['size'] == '1 or more, 9 or less' and allowed['name'] == 'one of a, b'
+    assert allowed['share'] == '0 or more, below 1' and allowed['fast'] == ''
