@@ -16,6 +16,7 @@ from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.trained import Trained
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
+from tests.support.altered_models import altered
 from tests.support.input_batches import numpy_input_fn
 from tests.support.small_runs import replace_newest
 
@@ -76,7 +77,7 @@ def test_lists_of_hyper_parameters_are_tuples_again(copy, monkeypatch):
     def model_fn(features, labels, mode, params, config=None):
         return cnn.model_fn(features, labels, mode, {k: v for k, v in params.items() if k != 'sizes'}, config)
 
-    monkeypatch.setattr(cnn, 'MODEL', dataclasses.replace(cnn.MODEL, params=WithSizes, model_fn=model_fn))
+    monkeypatch.setattr(cnn, 'MODEL', altered(cnn.MODEL, params=WithSizes, model_fn=model_fn))
     edit(copy, {'sizes': [3, 2]})
     assert Trained.open(copy).params.sizes == (3, 2)
 
