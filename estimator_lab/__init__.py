@@ -4,6 +4,12 @@ Importing this package does no TensorFlow work; ``estimator_lab.tf1`` does.
 """
 
 import sys
+
+# `-m` puts the working folder first on the path, where a program's types.py or random.py would hide Python's.
+# `run` puts the program's folder there.
+if sys.argv[:1] == ['-m'] and 'estimator_lab.run' in sys.orig_argv and not getattr(sys.flags, 'safe_path', 0):
+    sys.path[0] = sys.path[1]
+
 from typing import Any
 
 from estimator_lab.base.version import __version__ as __version__

@@ -146,8 +146,7 @@ def _main_file(path: Path) -> Path:
 
 
 def _run_file(programs: Any, file: Path, cells: Sequence[str]) -> None:
-    if not getattr(sys.flags, 'safe_path', False):  # -P, of Python 3.11
-        sys.path[0] = str(file.parent.resolve())
+    _put_on_path(file.parent.resolve())
     main = ModuleType('__main__')
     vars(main).update(__file__=str(file), __builtins__=builtins)
     sys.modules['__main__'] = main
@@ -159,7 +158,13 @@ def _run_file(programs: Any, file: Path, cells: Sequence[str]) -> None:
         exec(programs.read_main(str(file)), vars(main))
 
 
+def _put_on_path(folder: Path) -> None:
+    if not getattr(sys.flags, 'safe_path', False):  # -P, of Python 3.11
+        sys.path[0] = str(folder)
+
+
 def _run_module(name: str) -> None:
+    _put_on_path(Path.cwd())
     try:
         spec = importlib.util.find_spec(name)
     except ModuleNotFoundError as error:

@@ -288,3 +288,13 @@ def test_a_program_on_standard_input(run_forked):
     done = run_forked('-m', 'estimator_lab.run', '-')
     assert done.returncode == 2
     assert done.stderr == "error: There is no program '-': programs are read from files.\n"
+
+
+def test_files_with_names_of_python_next_to_a_program(run_python, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ('types', 'queue', 'random', 'own'):
+        (tmp_path / f'{name}.py').write_text('NAME = 1\n')
+    (tmp_path / 'program.py').write_text('import tensorflow, own\nprint(own.NAME)\n')
+    for program in (['program.py'], ['-m', 'program']):
+        done = run_python('-m', 'estimator_lab.run', *program)
+        assert done.stdout == '1\n', done.stderr

@@ -30,7 +30,11 @@ _REMEDIES: Mapping[str, Mapping[str, str]] = {
         'mixed_precision': (
             'use tf.mixed_precision.MixedPrecisionLossScaleOptimizer with FixedLossScale or DynamicLossScale'
         ),
-        'model_pruning quantize': 'use the package tensorflow-model-optimization',
+        'model_pruning': 'use the package tensorflow-model-optimization',
+        'quantize': (
+            'train without it, by a flag of the program such as --quantize=False or '
+            '--quantize_delay_step=-1, or use the package tensorflow-model-optimization'
+        ),
         'nearest_neighbor': 'use the package scann',
         'optimizer_v2': 'use the optimizers of tf.train',
         'proto': 'use tf.io.decode_proto and tf.io.encode_proto',
@@ -75,7 +79,6 @@ _REMEDIES: Mapping[str, Mapping[str, str]] = {
         'Checkpointable CheckpointableSaver Saver get_optimizer_variables': 'use tf.train.Checkpoint',
         'EagerVariableStore': 'use tf.variable_scope with reuse=tf.AUTO_REUSE',
         'Sequential': 'use tf.keras.Sequential',
-        'metrics': 'use tf.keras.metrics',
     },
     'estimator': {
         'SavedModelEstimator': 'use tf.saved_model',
@@ -117,9 +120,7 @@ _REMEDIES: Mapping[str, Mapping[str, str]] = {
         'KMeansClustering': 'use tf.contrib.factorization.KMeansClustering',
         'ByteProcessor': 'use numpy.frombuffer of the encoded text',
         'run_n': 'use a tf.Session',
-        'ValidationMonitor': (
-            'use tf.estimator.EvalSpec, and tf.estimator.experimental.stop_if_no_decrease_hook'
-        ),
+        'ValidationMonitor': f'{_TRAIN_AND_EVALUATE}, and tf.estimator.experimental.stop_if_no_decrease_hook',
         'monitors': 'use the hooks of tf.train',
     },
     'legacy_seq2seq': {

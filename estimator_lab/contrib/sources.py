@@ -274,6 +274,7 @@ _TPU_MODULES = (
 FORWARDED: Mapping[str, str] = {
     'compiler.jit': 'tensorflow.python.compiler.xla.jit',
     'compiler.xla': 'tensorflow.python.compiler.xla.xla',
+    'eager.metrics': 'tf_keras.metrics',
     'framework.nest': 'tensorflow.python.util.nest',
     'gan': 'tensorflow_gan',
     'learn.basic_session_run_hooks': 'tensorflow.python.training.basic_session_run_hooks',

@@ -187,7 +187,7 @@ def test_paths_below_python(path, name):
         ('layers.shared_embedding_columns', 'tf.feature_column'),
         ('learn.DNNEstimator', 'tf.estimator'),
         ('learn.monitors', 'hooks of tf.train'),
-        ('learn.python.learn.monitors.ValidationMonitor', 'tf.estimator.EvalSpec'),
+        ('learn.python.learn.monitors.ValidationMonitor', 'tf.estimator.train_and_evaluate'),
         ('tpu.keras_to_tpu_model', 'TPUStrategy'),
         ('opt.NadamOptimizer', 'Nadam'),
         ('estimator.SavedModelEstimator', 'tf.saved_model'),
@@ -315,3 +315,17 @@ for _ in range(2):
 """
     done = run_forked('-c', code)
     assert done.stdout.count('estimator_lab.contrib') == 2, done.stdout + done.stderr
+
+
+def test_metrics_of_eager():
+    mean, accuracy = (
+        tf.contrib.eager.metrics.Mean('loss', dtype=tf.float32),
+        tf.contrib.eager.metrics.Accuracy(),
+    )
+    assert [float(mean(value)) for value in (1.0, 4.0)] == [1.0, 2.5]
+    assert float(accuracy([1, 2, 3, 4], [1, 3, 3, 4])) == 0.75
+
+
+def test_quantization_names_the_flags_that_avoid_it():
+    with pytest.raises(NotImplementedError, match='such as --quantize=False or --quantize_delay_step=-1'):
+        tf.contrib.quantize.create_training_graph()
