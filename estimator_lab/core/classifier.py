@@ -8,7 +8,15 @@ from estimator_lab.base.errors import FlagError, option
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import LOGITS, Endpoints
 from estimator_lab.core.features import has_images
-from estimator_lab.core.metrics import count, dead_units, majority_share, mean_per_class_accuracy, pr_curves
+from estimator_lab.core.metrics import (
+    area_under_roc,
+    class_counts,
+    count,
+    dead_units,
+    majority_share,
+    mean_per_class_accuracy,
+    pr_curves,
+)
 from estimator_lab.core.mistakes import MistakesHook
 from estimator_lab.core.model import Args, prediction_spec
 from estimator_lab.core.params import ClassifierParams
@@ -18,6 +26,7 @@ from estimator_lab.core.training import l2_penalty, train_op, watched
 from estimator_lab.tf1 import EstimatorSpec, SessionRunHook, Tensor, tf
 
 _TOP_K = 5
+_BINARY = 2
 
 
 def predict_spec(args: Args[Any], layers: Endpoints) -> EstimatorSpec:
@@ -108,9 +117,11 @@ def eval_spec(args: Args[Any], layers: Endpoints, loss: Tensor) -> EstimatorSpec
     """Returns the EstimatorSpec of EVAL, with metrics over the examples whose label is in the vocabulary.
 
     They are accuracy, mean per-class accuracy over the classes that occur, top-5 accuracy if there are more
-    than five classes, and, if `curves` are requested, curves of precision and recall. It also counts these
-    examples and examples with an unknown label, and reports each layer's share of dead ReLUs. TensorBoard
-    shows the confusion matrix, the worst mistakes and, in the projector, the last layer before the logits.
+    than five classes, the area under the ROC curve if there are two and, if `curves` are requested, curves of
+    precision and recall; and the average loss, over examples, as Estimator's own loss is the mean of the
+    batches'. It also counts these examples, in all and by class, and examples with an unknown label, and
+    reports each layer's share of dead ReLUs. TensorBoard shows the confusion matrix, the worst mistakes and,
+    in the projector, the last layer before the logits.
 
     Args:
       args: see `predict_spec`.
@@ -125,12 +136,16 @@ def eval_spec(args: Args[Any], layers: Endpoints, loss: Tensor) -> EstimatorSpec
             keys.ACCURACY: tf.metrics.accuracy(ids, classes, weights),
             keys.MEAN_PER_CLASS_ACCURACY: mean_per_class_accuracy(ids, classes, params.num_classes, weights),
             keys.MAJORITY_SHARE: majority_share(ids, params.num_classes, weights),
+            keys.CLASS_COUNTS: class_counts(ids, classes, params.num_classes, weights),
+            keys.AVERAGE_LOSS: tf.metrics.mean(loss, tf.reduce_sum(weights)),
             keys.UNKNOWN_LABELS: count(tf.equal(weights, 0), keys.UNKNOWN_LABELS),
             keys.TOTAL_EXAMPLES: count(weights > 0, keys.TOTAL_EXAMPLES),
         }
         if params.num_classes > _TOP_K:
             in_top = tf.nn.in_top_k(logits, ids, _TOP_K)
             metrics['top_5_accuracy'] = tf.metrics.mean(tf.cast(in_top, tf.float32), weights)
+        if params.num_classes == _BINARY:
+            metrics[keys.AUC] = area_under_roc(logits, ids, weights)
         metrics.update(dead_units(hidden, weights))
     if params.curves:
         metrics.update(pr_curves(predictions[keys.PROBABILITIES], ids, weights, params.vocabulary))

@@ -4,6 +4,7 @@
 """
 
 import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ _FEW_OF_A_LABEL = 5  # examples
 _UNEVEN = 10  # times as many examples of a label as of another
 _MOSTLY = 0.9  # share of a layer's units
 _TWINS = 'data.check finds equal images with different labels'
+_MOST_NAMED = 3
 _ALIKE = 0.1  # spread of samples, as a share of the images'
 
 
@@ -34,6 +36,7 @@ class Seen:
       suspect: the same for what is a cause only if no other is known.
       training_loss: of the last step; None if none was taken.
       usual_steps: of a run of the model whose length is not given, at least.
+      of_classes: recognised examples of the evaluation, and all of them, of each class; () if unknown.
     """
 
     metrics: Mapping[str, float]
@@ -44,6 +47,7 @@ class Seen:
     suspect: str = ''
     training_loss: float | None = None
     usual_steps: int = 0
+    of_classes: Sequence[tuple[float, float]] = ()
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -133,12 +137,48 @@ steps only; try more epochs.'
     if not _guesses(seen):
         is_bad = seen.dead_layer and seen.metrics.get(keys.ACCURACY) != 1
         cure = f'so that they learn nothing: try a smaller {hparam.learning_rate}=...'
-        return f'{seen.dead_layer}, {cure}' if is_bad else ''
+        return f'{seen.dead_layer}, {cure}' if is_bad else judge_classes(seen)
     majority = seen.metrics[keys.MAJORITY_SHARE]
     cause = next((sentence.format(seen) for holds, sentence in _CAUSES if holds(seen)), likely_cause(seen))
     return (
         f'The accuracy is no better than always predicting the most frequent label ({majority:.3f}): {cause}'
     )
+
+
+def judge_classes(seen: Seen) -> str:
+    """Returns a sentence on the classes that are recognised far more rarely than the others; '' for none."""
+    lost = {
+        label: f'{right / count:.0%} of {shown(label)}'
+        for label, (right, count) in zip(
+            getattr(seen.params, 'vocabulary', ()), seen.of_classes, strict=False
+        )
+        if count and _is_lost(right, count, seen.of_classes)
+    }
+    if not lost:
+        return ''
+    shares = ', '.join([*lost.values()][:_MOST_NAMED])
+    rarest = min(lost, key=lambda label: seen.counts.get(label, 0))
+    few, usual = seen.counts.get(rarest, 0), statistics.median(seen.counts.values() or [0])
+    cause = 'evaluate shows what they are taken for.'
+    if 0 < few * _UNEVEN <= usual:
+        cause = (
+            f'there are {few:,} training examples of {shown(rarest)}, and {usual:,.0f} of a usual label: '
+            f'train on more, or change them at random ({option.augment}=mirror,shift=4).'
+        )
+    return f'Recognised are only {shares}, far less than of the other classes: {cause}'
+
+
+def _is_lost(right: float, count: float, of_classes: Sequence[tuple[float, float]]) -> bool:
+    """Whether a class is recognised less than half as often as the others, and not by chance.
+
+    Chance has a share of one in a hundred at most: Chernoff's bound of the binomial distribution.
+    """
+    all_right, all_count = (sum(column) for column in zip(*of_classes, strict=True))
+    usual = (all_right - right + 1) / (all_count - count + 2)
+    share = right / count
+    pairs = (share, usual), (1 - share, 1 - usual)
+    divergence = sum(one * math.log(one / other) for one, other in pairs if one)
+    return share < usual / 2 and count * divergence > math.log(100)
 
 
 def _guesses(seen: Seen) -> bool:

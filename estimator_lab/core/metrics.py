@@ -10,6 +10,7 @@ from estimator_lab.tf1 import Tensor, tf
 _MOST_CURVES = 10  # classes with a curve for each
 _MOST_POOLED = 100  # classes in the curve of all, for which each probability is compared with all thresholds
 _THRESHOLDS = 201
+_AREAS = 2001
 
 
 def mean_per_class_accuracy(
@@ -27,6 +28,31 @@ def mean_per_class_accuracy(
     )
     seen, update_seen = running_sum('seen', tf.math.unsorted_segment_sum(weights, labels, num_classes))
     return _mean_of_ratios(right, seen), _mean_of_ratios(update_right, update_seen)
+
+
+def class_counts(labels: Tensor, predictions: Tensor, num_classes: int, weights: Tensor) -> tuple[Any, Any]:
+    """Streams how many examples of each class are recognised, and how many there are, as a summary.
+
+    `metrics_text.counts_of_classes` reads its value. For the arguments, see `mean_per_class_accuracy`.
+    """
+    correct = tf.cast(tf.equal(labels, predictions), tf.float32)
+    columns = tf.stack([correct * weights, weights], axis=1)
+    counts = tf.math.unsorted_segment_sum(columns, labels, num_classes)
+    total, update = running_sum(keys.CLASS_COUNTS, counts)
+    text = tf.raw_ops.TensorSummaryV2(tag=keys.CLASS_COUNTS, tensor=total, serialized_summary_metadata='')
+    return text, update
+
+
+def area_under_roc(logits: Tensor, ids: Tensor, weights: Tensor) -> tuple[Any, Any]:
+    """Streams the area under the ROC curve of class 1 of two: (value, update op), scalar float32 in [0, 1].
+
+    Logits are float32 [batch, 2], true classes int64 [batch]; examples of weight 0 do not count. It is within
+    0.001 of the exact area: thresholds are of x / (1 + |x|) for the difference x of the logits, which keeps
+    apart what is near 0 or 1 as a probability.
+    """
+    x = logits[:, 1] - logits[:, 0]
+    score = 0.5 + 0.5 * x / (1 + tf.abs(x))
+    return tf.metrics.auc(ids, score, weights, _AREAS, summation_method='careful_interpolation')
 
 
 def majority_share(labels: Tensor, num_classes: int, weights: Tensor) -> tuple[Any, Any]:

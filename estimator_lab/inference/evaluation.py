@@ -24,7 +24,7 @@ from estimator_lab.base.progress import doing, progress_of, warn
 from estimator_lab.base.settings import path_from
 from estimator_lab.core import keys
 from estimator_lab.core.confusion import ClassScores, Confusion
-from estimator_lab.core.metrics_text import images_text, primary_metric_text, worth_showing
+from estimator_lab.core.metrics_text import images_text, numbers_in, primary_metric_text, worth_showing
 from estimator_lab.core.mistakes import Mistakes, WorstExample, mistakes_of_batch, picture_of, worst_of_batch
 from estimator_lab.core.picture import as_picture, labelled_grid
 from estimator_lab.data.archives.opened import Archives
@@ -251,7 +251,9 @@ def _metrics(run: Trained, input_fn: InputFn, observer: '_Observer', steps: int 
                 observer.watched(run.model_fn), config=config, params=vars(run.params)
             )
         results = estimator.evaluate(input_fn, steps, checkpoint_path=run.held.links)
-    return {name: float(value) for name, value in results.items() if name != tf.GraphKeys.GLOBAL_STEP}
+    return {
+        name: float(value) for name, value in numbers_in(results).items() if name != tf.GraphKeys.GLOBAL_STEP
+    }
 
 
 def _share(settings: EvaluationSettings, total: int | None, done: int) -> float | None:

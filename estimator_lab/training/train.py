@@ -108,9 +108,9 @@ def train(plan: Plan) -> Result:
     look, progress = plan.look, trainings[-1].progress
     loss = progress and progress.last_loss
     usual = sum(phase.least_steps for phase in plan.architecture.phases(plan.params))
-    train = plan.inputs.train
+    train, of_classes = plan.inputs.train, trainings[-1].evaluations.of_classes
     counts = {} if train.total is None else train.counts
-    seen = Seen(metrics, plan.params, pretrained, counts, look.cause, look.suspect, loss, usual)
+    seen = Seen(metrics, plan.params, pretrained, counts, look.cause, look.suspect, loss, usual, of_classes)
     return Result(
         metrics=metrics,
         pretrained=pretrained,

@@ -9,6 +9,7 @@ from estimator_lab.base.errors import FlagError
 from estimator_lab.core import classifier
 from estimator_lab.core.endpoints import LOGITS, publish_all, published
 from estimator_lab.core.metrics import pr_curves
+from estimator_lab.core.metrics_text import counts_of_classes
 from estimator_lab.core.mistakes import MistakesHook
 from estimator_lab.core.model import Args
 from estimator_lab.core.params import ClassifierParams
@@ -122,12 +123,16 @@ def test_unknown_labels_have_weight_0_and_id_0(graph):
 def test_the_metrics_of_an_evaluation(graph):
     spec = spec_of(MODES.EVAL)
     found, loss, predicted = metrics_of(spec), values_of(spec.loss), values_of(spec.predictions)
+    in_class = np.array([WEIGHTS * (id_ == IDS) for id_ in range(6)])
     assert {'cross_entropy', 'metrics', 'predictions'} <= scopes()
     probabilities = softmax(LOGITS_FOUND)
     right = LOGITS_FOUND.argmax(1) == IDS
     in_top = [IDS[row] in np.argsort(-LOGITS_FOUND[row])[:5] for row in range(8)]
     by_class = [right[(WEIGHTS > 0) & (id_ == IDS)].mean() for id_ in (0, 1, 3, 4, 5)]
+    counts = counts_of_classes({'class_counts': found.pop('class_counts')})
+    assert np.array_equal(counts, np.transpose([in_class @ right, in_class.sum(1)]))
     assert found == {
+        'average_loss': pytest.approx(mean_loss(WEIGHTS), rel=1e-5),
         'accuracy': pytest.approx((right * WEIGHTS).sum() / WEIGHTS.sum()),
         'mean_per_class_accuracy': pytest.approx(np.mean(by_class)),
         'majority_share': pytest.approx(max(WEIGHTS[id_ == IDS].sum() for id_ in IDS) / WEIGHTS.sum()),

@@ -1,5 +1,6 @@
 """The sentence about a classifier that has learned nothing."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -116,3 +117,26 @@ def test_a_dead_layer_is_said_of_a_good_result_too_unless_every_image_is_right()
 
 def test_models_without_an_accuracy_are_not_judged():
     assert judge_classifier(Seen({'perceptual_loss': 3.0, 'global_step': 4000})) == ''
+
+
+@pytest.mark.parametrize(
+    ('of_classes', 'counts', 'words'),
+    [
+        # One of three by chance: the others have 0.9, so that all three fail once in a thousand times.
+        (
+            [(0, 3), (45, 50), (45, 50)],
+            {'a': 3, 'b': 50, 'c': 55},
+            "0% of 'a'.*there are 3 .* 'a', and 50 of.*--augment=",
+        ),
+        ([(0, 2), (45, 50), (45, 50)], {}, ''),  # once in a hundred
+        ([(12, 40), (45, 50), (45, 50)], {'a': 40, 'b': 50, 'c': 55}, "30% of 'a', far.*evaluate shows what"),
+        ([(20, 40), (45, 50), (45, 50)], {}, ''),  # more than half as often
+        ([(45, 50), (0, 9), (2, 50)], {}, "0% of 'b', 4% of 'c', far"),
+        ([(45, 50), (0, 0), (45, 50)], {}, ''),
+        ([], {}, ''),
+    ],
+)
+def test_classes_that_are_lost_are_named(of_classes, counts, words):
+    good = {**BAD, 'accuracy': 0.84, 'mean_per_class_accuracy': 0.8}
+    said = judgement(good, {'of_classes': of_classes, 'counts': counts}, vocabulary=('a', 'b', 'c'))
+    assert re.search(words, said) if words else said == ''

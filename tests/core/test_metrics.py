@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.confusion import TopK
-from estimator_lab.core.metrics import dead_units, majority_share, mean_image_error, mean_per_class_accuracy
+from estimator_lab.core.metrics import (
+    area_under_roc,
+    dead_units,
+    majority_share,
+    mean_image_error,
+    mean_per_class_accuracy,
+)
 from estimator_lab.tf1 import tf
 
 sklearn_metrics = pytest.importorskip('sklearn.metrics')
@@ -37,6 +43,18 @@ def test_examples_of_weight_0_do_not_count():
     labels, guesses, weights = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 0]), np.array([1, 0, 0, 1], 'f')
     # class 0: 1 of 1; class 1: 0 of 1; their mean is 0.5
     assert stream(lambda y, p, w: mean_per_class_accuracy(y, p, 3, w), labels, guesses, weights) == 0.5
+
+
+@pytest.mark.parametrize('scale', [1, 30])
+def test_the_area_under_the_curve_is_scikit_learns(scale):
+    """Also of logits whose probabilities are 0 or 1 in float32."""
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 2, 500)
+    logits = scale * (rng.normal(0, 2, (500, 2)) + 1.5 * np.eye(2)[labels]).astype(np.float32)
+    weights = rng.integers(0, 2, 500).astype(np.float32)
+    theirs = sklearn_metrics.roc_auc_score(labels, logits[:, 1] - logits[:, 0], sample_weight=weights)
+    assert 0.7 < theirs < 0.9
+    assert stream(area_under_roc, logits, labels, weights) == pytest.approx(theirs, abs=1e-3)
 
 
 def test_majority_share_is_that_of_the_most_frequent_class():

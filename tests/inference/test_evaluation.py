@@ -81,6 +81,12 @@ def test_worst_mistakes_are_those_whose_label_was_least_probable(cnn, images, ex
         assert np.array_equal(example.image, cnn.reader.decode(member.data, *cnn.shape))
 
 
+def test_the_loss_is_the_mean_over_examples_whatever_the_batch(cnn, images):
+    losses = [run(cnn, images, batch_size=size).metrics['loss'] for size in (1, 5, 24)]
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
+    assert 'average_loss' not in run(cnn, images).metrics
+
+
 def test_some_batches_only(cnn, images):
     assert run(cnn, images, eval_steps=1).images == 5  # the first six members, one of them bad
 

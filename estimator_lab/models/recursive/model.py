@@ -217,6 +217,8 @@ def _with_nodes(args: Args[Params], spec: EstimatorSpec, nodes: _Nodes) -> Estim
                 ids, spec.predictions[keys.PROBABILITIES], nodes.example_weights
             )
         loss = spec.loss + nodes.loss()
+    with tf.name_scope('average_loss'):
+        metrics[keys.AVERAGE_LOSS] = tf.metrics.mean(loss, tf.reduce_sum(nodes.example_weights))
     spec = spec._replace(loss=loss, eval_metric_ops={**spec.eval_metric_ops, **metrics})
     if folder is None:
         return spec
