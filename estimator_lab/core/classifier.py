@@ -119,7 +119,7 @@ def eval_spec(args: Args[Any], layers: Endpoints, loss: Tensor) -> EstimatorSpec
     They are accuracy, mean per-class accuracy over the classes that occur, top-5 accuracy if there are more
     than five classes, the area under the ROC curve if there are two and, if `curves` are requested, curves of
     precision and recall; and the average loss, over examples, as Estimator's own loss is the mean of the
-    batches'. It also counts these examples, in all and by class, and examples with an unknown label, and
+    batches'. It also counts these examples, with the curves by class, and examples with an unknown label, and
     reports each layer's share of dead ReLUs. TensorBoard shows the confusion matrix, the worst mistakes and,
     in the projector, the last layer before the logits.
 
@@ -136,7 +136,6 @@ def eval_spec(args: Args[Any], layers: Endpoints, loss: Tensor) -> EstimatorSpec
             keys.ACCURACY: tf.metrics.accuracy(ids, classes, weights),
             keys.MEAN_PER_CLASS_ACCURACY: mean_per_class_accuracy(ids, classes, params.num_classes, weights),
             keys.MAJORITY_SHARE: majority_share(ids, params.num_classes, weights),
-            keys.CLASS_COUNTS: class_counts(ids, classes, params.num_classes, weights),
             keys.AVERAGE_LOSS: tf.metrics.mean(loss, tf.reduce_sum(weights)),
             keys.UNKNOWN_LABELS: count(tf.equal(weights, 0), keys.UNKNOWN_LABELS),
             keys.TOTAL_EXAMPLES: count(weights > 0, keys.TOTAL_EXAMPLES),
@@ -149,6 +148,7 @@ def eval_spec(args: Args[Any], layers: Endpoints, loss: Tensor) -> EstimatorSpec
         metrics.update(dead_units(hidden, weights))
     if params.curves:
         metrics.update(pr_curves(predictions[keys.PROBABILITIES], ids, weights, params.vocabulary))
+        metrics[keys.CLASS_COUNTS] = class_counts(ids, classes, params.num_classes, weights)
     return tf.estimator.EstimatorSpec(
         args.mode,
         loss=loss,

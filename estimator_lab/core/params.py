@@ -243,7 +243,7 @@ class ClassifierParams(PixelParams, GradientParams):
 
     Attributes:
       class_weights: weight of each class in the training loss, in the order of the vocabulary; () for 1.
-      curves: whether an evaluation has curves of precision and recall, as summaries for TensorBoard.
+      curves: whether an evaluation has curves of precision and recall, and counts by class, as summaries.
     """
 
     class_weights: tuple[float, ...] = ()

@@ -123,14 +123,11 @@ def test_unknown_labels_have_weight_0_and_id_0(graph):
 def test_the_metrics_of_an_evaluation(graph):
     spec = spec_of(MODES.EVAL)
     found, loss, predicted = metrics_of(spec), values_of(spec.loss), values_of(spec.predictions)
-    in_class = np.array([WEIGHTS * (id_ == IDS) for id_ in range(6)])
     assert {'cross_entropy', 'metrics', 'predictions'} <= scopes()
     probabilities = softmax(LOGITS_FOUND)
     right = LOGITS_FOUND.argmax(1) == IDS
     in_top = [IDS[row] in np.argsort(-LOGITS_FOUND[row])[:5] for row in range(8)]
     by_class = [right[(WEIGHTS > 0) & (id_ == IDS)].mean() for id_ in (0, 1, 3, 4, 5)]
-    counts = counts_of_classes({'class_counts': found.pop('class_counts')})
-    assert np.array_equal(counts, np.transpose([in_class @ right, in_class.sum(1)]))
     assert found == {
         'average_loss': pytest.approx(mean_loss(WEIGHTS), rel=1e-5),
         'accuracy': pytest.approx((right * WEIGHTS).sum() / WEIGHTS.sum()),
@@ -146,6 +143,13 @@ def test_the_metrics_of_an_evaluation(graph):
     assert np.allclose(predicted['probabilities'], probabilities, atol=1e-6)
     assert predicted['classes'].tolist() == LOGITS_FOUND.argmax(1).tolist()
     assert spec.mode == MODES.EVAL and not spec.evaluation_hooks
+
+
+def test_the_examples_of_each_class_are_counted(graph):
+    found = metrics_of(spec_of(MODES.EVAL, params=replace(PARAMS, curves=True)))
+    right, in_class = LOGITS_FOUND.argmax(1) == IDS, [WEIGHTS * (id_ == IDS) for id_ in range(6)]
+    assert counts_of_classes(found) == tuple((each @ right, each.sum()) for each in in_class)
+    assert counts_of_classes({'accuracy': 1.0}) == ()
 
 
 @pytest.mark.parametrize(('classes', 'has_top_5'), [(5, False), (6, True)])

@@ -25,8 +25,8 @@ _TAGS = {
     'scalar': re.compile(rf'{_NAME}(/{_NAME})?'),
     'image': re.compile(rf'images/{_NAME}/image'),
     'histogram': re.compile(rf'(weights(/{_NAME})+|(activations|outputs)(/{_NAME})+)'),
-    # of TensorBoard's own plugins, and what Estimator writes about its checkpoints
-    'other': re.compile(r'pr_curves/.*/0|_hparams_/session_start_info|checkpoint_path'),
+    # of TensorBoard's own plugins, what a verdict reads, and what Estimator writes about its checkpoints
+    'other': re.compile(r'pr_curves/.*/0|class_counts/0|_hparams_/session_start_info|checkpoint_path'),
 }
 
 Tags = Mapping[tuple[str, str], set[int]]
