@@ -146,7 +146,12 @@ steps only; try more epochs.'
 
 
 def judge_classes(seen: Seen) -> str:
-    """Returns a sentence on the classes that are recognised far more rarely than the others; '' for none."""
+    """Returns a sentence on the classes that are recognised far more rarely than the others; '' for none.
+
+    After few steps only, some classes are always behind.
+    """
+    if seen.has_few_steps:
+        return ''
     lost = {
         label: f'{right / count:.0%} of {shown(label)}'
         for label, (right, count) in zip(

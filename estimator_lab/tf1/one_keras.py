@@ -15,6 +15,7 @@ from typing import Any
 from tensorflow.python import tf2
 
 from estimator_lab.tf1.finder import FINDER, Forwarder
+from estimator_lab.tf1.packages import package_of_keras
 
 _LEFTOVER = 'tensorflow.python.keras'
 _NAME = 'keras_2'
@@ -108,9 +109,10 @@ def _loader_of(path: str) -> Loader | None:
             new = moved + path[len(old) :]
             break
     parent = path.partition('.')[0]
-    api = f'tf_keras.api._v{2 if tf2.enabled() or path.endswith("_v2") else 1}.keras'
-    places = [f'{api}.{path}', f'{api}.{parent}', f'tf_keras.src.{new}']
-    places += [f'tf_keras.src.{each}' for each in (parent, *_MORE.get(parent, ()))]
+    library = package_of_keras()
+    api = f'{library}.api._v{2 if tf2.enabled() or path.endswith("_v2") else 1}.keras'
+    places = [f'{api}.{path}', f'{api}.{parent}', f'{library}.src.{new}']
+    places += [f'{library}.src.{each}' for each in (parent, *_MORE.get(parent, ()))]
     found = [place for place in dict.fromkeys(each.rstrip('.') for each in places) if _exists(place)]
     is_known = path in (f'{parent}.{each}' for each in _GONE) or any(
         each.endswith(f'.{new}'.rstrip('.')) for each in found

@@ -14,6 +14,7 @@ from estimator_lab.base.process import FATAL_ONLY, LOG_LEVEL_VARIABLE, wants_mes
 from estimator_lab.base.version import NEWEST_TENSORFLOW, OLDEST_TENSORFLOW
 
 LEGACY_KERAS_VARIABLE = 'TF_USE_LEGACY_KERAS'
+_TRUE = ('1', 'true', 'True')
 ONEDNN_VARIABLE = 'TF_ENABLE_ONEDNN_OPTS'
 _ONEDNN_MACHINES = ('x86_64', 'AMD64')
 ESTIMATOR_REQUIREMENT = 'tensorflow-estimator==2.15.0'
@@ -103,10 +104,15 @@ def _is_first_print(record: logging.LogRecord) -> bool:
     )
 
 
+def package_of_keras() -> str:
+    """Returns the package that is `tf.keras`: Keras 2 has two names."""
+    return 'tf_keras' if os.environ.get(LEGACY_KERAS_VARIABLE) in _TRUE else 'keras'
+
+
 def keras_3_problem() -> str | None:
     """Returns the sentence for an environment that requests Keras 3 in `tf.keras`, or None."""
     choice = os.environ.get(LEGACY_KERAS_VARIABLE, '')
-    if choice in ('1', 'true', 'True') or not _needs_tf_keras(installed('keras')):
+    if choice in _TRUE or not _needs_tf_keras(installed('keras')):
         return None
     return (
         f'{LEGACY_KERAS_VARIABLE}={choice} asks for Keras 3, which has no tf.layers, so tf.estimator cannot '

@@ -1,4 +1,3 @@
-import dataclasses
 import itertools
 from collections import Counter
 
@@ -9,6 +8,7 @@ from estimator_lab import api
 from estimator_lab.models import rbm
 from estimator_lab.tf1 import tf
 from estimator_lab.training.precision import session_config
+from tests.support.altered_models import altered
 from tests.support.exact_rbm import states
 from tests.support.input_batches import numpy_input_fn
 from tests.support.processor import supports_bfloat16
@@ -113,7 +113,7 @@ def test_gaussian_units_learn_at_the_default_rate(tmp_path):
 
 
 def test_a_verdict_knows_how_many_steps_are_usual(pictures, monkeypatch, tmp_path):
-    told = dataclasses.replace(rbm.MODEL, judge=lambda seen: f'Usually {seen.usual_steps} steps.')
+    told = altered(rbm.MODEL, judge=lambda seen: f'Usually {seen.usual_steps} steps.')
     monkeypatch.setattr(rbm, 'MODEL', told)
     run = api.fit('rbm', pictures[..., None], model_dir=tmp_path / 'run', say=None, max_steps=1, batch_size=4)
     assert run.result.judgement == 'Usually 4500 steps.'
