@@ -75,7 +75,8 @@ def ours(archive: str, seconds: float, decode: str) -> Measured:
     from estimator_lab.data.archives.opened import open_archives
     from estimator_lab.data.examples.labels import Vocabulary
     from estimator_lab.data.images.decode import ImageShape
-    from estimator_lab.data.images.reader import DECODERS, IMAGES, ImageReader
+    from estimator_lab.data.images.options import ImageOptions
+    from estimator_lab.data.images.reader import IMAGES, ImageReader
     from estimator_lab.data.input.bad_examples import InputReport
     from estimator_lab.data.input.input_fns import Onwards, archive_input_fn
     from estimator_lab.tf1 import prepare_process, tf
@@ -84,7 +85,7 @@ def ours(archive: str, seconds: float, decode: str) -> Measured:
     archives = open_archives([archive], IMAGES)
     input_fn = archive_input_fn(
         Onwards(archives.order(shuffle_buffer=1000, seed=1), BATCH),
-        ImageReader(ImageShape(SIDE, SIDE, CHANNELS), DECODERS[decode]),
+        ImageReader(ImageOptions(ImageShape(SIDE, SIDE, CHANNELS), decode)),
         InputReport(IMAGES),
         Vocabulary(tuple(archives.counts)),
     )

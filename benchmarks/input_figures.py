@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -35,7 +35,9 @@ from estimator_lab import api
 from estimator_lab.data.archives.index import build_index
 from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.examples.labels import Vocabulary
-from estimator_lab.data.images.decode import ImageShape
+from estimator_lab.data.examples.member import Member, read_members
+from estimator_lab.data.images.decode import Decoded, ImageShape
+from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.input_fns import Onwards, archive_input_fn
@@ -275,13 +277,14 @@ def _index(path: Path) -> object:
 
 def _black_images(path: Path) -> Any:
     order = open_archives([str(path)], IMAGES).order(1000)
-    reader = ImageReader(ImageShape(SIDE, SIDE), _black)
+    reader = _Black(ImageOptions(ImageShape(SIDE, SIDE)))
     labels = Vocabulary(tuple(f'n{number:06}' for number in range(1, 11)))
     return archive_input_fn(Onwards(order, BATCH), reader, InputReport(IMAGES), labels)()
 
 
-def _black(data: bytes, height: int, width: int, channels: int) -> np.ndarray:
-    return np.zeros((height, width, channels), np.uint8)
+class _Black(ImageReader):
+    def read(self, members: Sequence[Member]) -> list[Decoded]:
+        return [np.zeros(self.options.shape, np.uint8)] * len(read_members(members))
 
 
 def _write_endlessly(archive: str, fifo: Path) -> None:

@@ -64,6 +64,7 @@ def ours(task: str) -> Measured:
     from estimator_lab.data.archives.opened import open_archives
     from estimator_lab.data.examples.labels import Vocabulary
     from estimator_lab.data.images.decode import ImageShape
+    from estimator_lab.data.images.options import ImageOptions
     from estimator_lab.data.images.reader import IMAGES as KIND
     from estimator_lab.data.images.reader import ImageReader
     from estimator_lab.data.input.bad_examples import InputReport
@@ -76,7 +77,7 @@ def ours(task: str) -> Measured:
     model, params = _MODELS[task]
     archives = open_archives([array_source(arrays())], KIND)
     vocabulary = Vocabulary(archives.labels)
-    reader = ImageReader(ImageShape(SIDE, SIDE, 1))
+    reader = ImageReader(ImageOptions(ImageShape(SIDE, SIDE, 1)))
     input_fn = archive_input_fn(Onwards(archives.order(seed=1), BATCH), reader, InputReport(KIND), vocabulary)
     clock = Clock(_STEPS[task], BATCH)
     with tempfile.TemporaryDirectory() as folder:

@@ -15,10 +15,12 @@ from estimator_lab.core.abilities import HasPublishedWeights
 from estimator_lab.core.model import AnyModel
 from estimator_lab.core.params import parse_hparams, resolve
 from estimator_lab.core.registry import find_model
-from estimator_lab.data.examples.kind import Reader, ReaderOptions
+from estimator_lab.data.examples.kind import Reader
 from estimator_lab.data.examples.labels import read_vocabulary
-from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.runs.record import make_record, write_record
+from estimator_lab.data.images.decode import ImageShape
+from estimator_lab.data.images.options import ImageOptions
+from estimator_lab.data.images.reader import ImageReader
+from estimator_lab.runs.record import Record, make_record, write_record
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.runs.weights.files import WeightFile, open_weight_file
@@ -71,7 +73,8 @@ def import_weights(
     model = find_model(model_name)
     given = parse_hparams(model.params, hparams)
     params = resolve(model.params, {**given, 'image_shape': image_shape})
-    reader = IMAGES.reader(ReaderOptions(image_shape))
+    images = ImageOptions(ImageShape(*image_shape))
+    reader = ImageReader(images)
     with open_weight_file(weights) as file:
         classes = _classes(model, params, reader, file)
         labels = _labels(weights, classes, vocabulary)
@@ -84,7 +87,7 @@ def import_weights(
             raise FlagError(f'{weights} has no classes: {error.marked}') from error
         layouts = _layouts(model, shapes_of_variables(model, params, reader))
         whose, values = match(file, layouts, _network_text(params))
-    _write(model.name, params, values, model_dir)
+    _write(make_record(model.name, params, images), values, model_dir)
     return Imported(whose, len(values), labels)
 
 
@@ -140,7 +143,7 @@ def _labels(weights: Path, classes: int, vocabulary: Path | None) -> tuple[str, 
     return labels
 
 
-def _write(model: str, params: Any, values: Mapping[str, np.ndarray], model_dir: Path) -> None:
+def _write(record: Record, values: Mapping[str, np.ndarray], model_dir: Path) -> None:
     with writing('model_dir', model_dir):
         model_dir.mkdir(parents=True, exist_ok=True)
     with locked(
@@ -154,7 +157,7 @@ def _write(model: str, params: Any, values: Mapping[str, np.ndarray], model_dir:
                 write_checkpoint(model_dir / _CHECKPOINT, {**values, **step})
                 with whole_file(model_dir / 'checkpoint') as file:
                     file.write(f'model_checkpoint_path: "{_CHECKPOINT}"\n'.encode())
-                write_record(model_dir, make_record(model, params))
+                write_record(model_dir, record)
         except BaseException:
             for path in listed(model_dir):  # so that the next start finds it empty
                 path.unlink(missing_ok=True)

@@ -18,7 +18,8 @@ from estimator_lab.base.keys import RECORD
 from estimator_lab.base.printable import printable
 from estimator_lab.base.version import __version__
 from estimator_lab.data.archives.opened import Identity
-from estimator_lab.data.images.decode import BACKGROUNDS, MAX_PIXELS, MAX_SIDE
+from estimator_lab.data.images.decode import BACKGROUNDS, MAX_PIXELS, MAX_SIDE, ImageShape
+from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.tf1 import tf
 
 _LONGEST_TEXT = 200
@@ -98,12 +99,18 @@ class Record:
     kind: str = 'image'
     format: int = FORMAT
 
+    @property
+    def images(self) -> ImageOptions:
+        """How images become pixels, without augmentation."""
+        return ImageOptions(ImageShape(*self.image_shape), self.decode, self.background)
 
-def make_record(model: str, params: Any, **more: Any) -> Record:
-    """Returns the record of a model with these parameters, written by this version."""
+
+def make_record(model: str, params: Any, images: ImageOptions, **more: Any) -> Record:
+    """Returns the record of a model with these parameters and images, written by this version."""
     hparams = {name: value for name, value in dataclasses.asdict(params).items() if name not in _NO_HPARAMS}
     versions = {'estimator_lab': __version__, 'tensorflow': tf.__version__}
-    return Record(model, params.image_shape, params.vocabulary, hparams, versions, **more)
+    known = params.image_shape, params.vocabulary, hparams, versions
+    return Record(model, *known, decode=images.decode, background=images.background, **more)
 
 
 def read_record(model_dir: Path) -> Record | None:

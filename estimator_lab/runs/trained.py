@@ -99,7 +99,7 @@ class Trained:
     @property
     def shape(self) -> ImageShape:
         """Height and width in pixels, and channels, of the images that the network accepts."""
-        return ImageShape(*self.record.image_shape)
+        return self.record.images.shape
 
     @cached_property
     def vocabulary(self) -> Vocabulary | None:
@@ -135,10 +135,7 @@ class Trained:
         """How examples became arrays in training, without augmentation."""
         return self.kind.reader(
             ReaderOptions(
-                image_shape=self.shape,
-                decode=self.record.decode,
-                background=self.record.background,
-                floats=True,
+                self.record.images.with_floats(),
                 tokens=getattr(self.params, 'tokens', ()),
                 vocabulary=self.vocabulary,
             )

@@ -13,7 +13,6 @@ from estimator_lab.base.outputs import check_folder, writing
 from estimator_lab.core.registry import find_model
 from estimator_lab.data.archives.order import EVERYTHING, Part
 from estimator_lab.data.demo_sets.archives import demo_faces
-from estimator_lab.data.images.augment import parse_augmentation
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources.source import Source, expand
 from estimator_lab.training.settings import TrainSettings
@@ -62,7 +61,7 @@ def _check_files(name: str, patterns: Sequence[str | Source]) -> None:
 
 
 def _check_settings(settings: TrainSettings) -> None:
-    parse_augmentation(settings.augment, settings.seed, settings.image_size)
+    _ = settings.images  # which parses --augment
     parse_split(settings.split)
     if settings.split and settings.eval_data:
         raise FlagError(f'{option.split} divides {option.data} in two; give it without {option.eval_data}.')

@@ -200,9 +200,9 @@ def _with_data(
         if look.pixels and getattr(params, 'stretch', False):
             decided['pixels'] = params.pixels_from(look.pixels)
             decided['first_mean'] = look.mean_image
-        decided['few_images'] = train.total is not None and train.total < math.prod(settings.image_shape)
+        decided['few_images'] = train.total is not None and train.total < math.prod(settings.images.shape)
     decided = {name: value for name, value in decided.items() if hasattr(params, name)}
-    return replace(params, image_shape=settings.image_shape, vocabulary=inputs.labels, **decided).for_data()
+    return replace(params, image_shape=settings.images.shape, vocabulary=inputs.labels, **decided).for_data()
 
 
 def _frozen(settings: TrainSettings, model: AnyModel, params: Any) -> tuple[str, ...]:
@@ -246,14 +246,10 @@ def _open_reader(
     settings: TrainSettings, params: Any, inputs: Inputs, pretraining: Inputs, look: Look
 ) -> Reader:
     opened = *inputs.archives, *pretraining.archives
+    has_floats = look.floats or any(archives.has_floats for archives in opened)
     options = ReaderOptions(
-        image_shape=settings.image_shape,
-        decode=settings.decode,
-        augment=settings.augment,
-        seed=settings.seed,
+        settings.images.with_floats(has_floats),
         cache_megabytes=_CACHE_MEGABYTES,
-        background=settings.background,
-        floats=look.floats or any(archives.has_floats for archives in opened),
         examples=distinct_examples(opened),
         tokens=getattr(params, 'tokens', ()),
         vocabulary=inputs.vocabulary,

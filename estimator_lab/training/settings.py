@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from estimator_lab.base.settings import setting
-from estimator_lab.data.images.decode import BACKGROUNDS
+from estimator_lab.data.images.augment import parse_augmentation
+from estimator_lab.data.images.decode import BACKGROUNDS, ImageShape
+from estimator_lab.data.images.options import ImageOptions
 
 _model, _data, _image, _training, _output = (
     partial(setting, group=group) for group in ('Model', 'Data', 'Images', 'Training', 'Output')
@@ -125,7 +127,13 @@ class TrainSettings:
     save_summary_steps: int = _output(50, 'steps between TensorBoard summaries', lower=1)
     export: Sequence[str] = _output((), 'best,latest,final: SavedModels to write during training')
 
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) to which images are scaled."""
-        return self.image_size, self.image_size, self.channels
+    @cached_property
+    def images(self) -> ImageOptions:
+        """How images become pixels.
+
+        Raises:
+          FlagError: --augment is not understood.
+        """
+        shape = ImageShape(self.image_size, self.image_size, self.channels)
+        augmentation = parse_augmentation(self.augment, self.seed, self.image_size)
+        return ImageOptions(shape, self.decode, self.background, augmentation)

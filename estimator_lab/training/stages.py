@@ -148,8 +148,7 @@ def _stage(
     record = make_record(
         settings.model,
         own,
-        decode=settings.decode,
-        background=settings.background,
+        settings.images,
         input=resumption.input,
         kind=inputs.train.kind.name,
     )

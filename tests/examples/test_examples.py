@@ -17,6 +17,7 @@ from estimator_lab.base.keys import to_unit_range
 from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.images.decode import ImageShape, decode_image
+from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.input_fns import Epochs, archive_input_fn
@@ -97,7 +98,8 @@ def test_the_model_function_gives_the_figures_of_tensorflow_1_15(example, golden
 def test_the_generator_gives_the_pixels_of_archive_input_fn(example, archive, graph):
     ours = list(example('stream_tar_dataset').stream_tar_dataset(archive))
     vocabulary = Vocabulary(('n000000', 'n000001', 'n000002', 'n000003'))
-    order, pixels = open_archives([str(archive)], IMAGES).order(), ImageReader(ImageShape(128, 128))
+    order = open_archives([str(archive)], IMAGES).order()
+    pixels = ImageReader(ImageOptions(ImageShape(128, 128)))
     dataset = archive_input_fn(Epochs(order, 24), pixels, InputReport(IMAGES), vocabulary)()
     ((features, ids),) = run(dataset.make_one_shot_iterator().get_next())
     assert {len(one) for one in ours} == {16384 + 1}

@@ -12,6 +12,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.core import keys
 from estimator_lab.core.model import Task
+from estimator_lab.data.images.decode import decode_image
 from estimator_lab.inference.evaluation import evaluate
 from estimator_lab.inference.run import Run
 from estimator_lab.inference.settings import EvaluationSettings
@@ -36,7 +37,7 @@ def images(cnn, tmp_path_factory):
 def expected(cnn, images):
     """What the network says to the good images: keys, true ids, probabilities."""
     good = [m for m in stream_members(images) if m.data != b'junk']
-    pixels = np.stack([cnn.reader.decode(m.data, *cnn.shape) for m in good])
+    pixels = np.stack([decode_image(m.data, *cnn.shape) for m in good])
     found = [p[keys.PROBABILITIES] for p in cnn.estimator.predict(numpy_input_fn(pixels))]
     labels = [cnn.vocabulary.id_of(m.name.split('/')[1]) for m in good]
     return [m.key for m in good], np.array(labels), np.array(found)
@@ -78,7 +79,7 @@ def test_worst_mistakes_are_those_whose_label_was_least_probable(cnn, images, ex
         assert example.badness == pytest.approx(1 - probabilities[n, true[n]], abs=1e-5)
         assert example.probability == pytest.approx(probabilities[n].max(), abs=1e-5)
         member = next(m for m in stream_members(images) if m.key == example.key)
-        assert np.array_equal(example.image, cnn.reader.decode(member.data, *cnn.shape))
+        assert np.array_equal(example.image, decode_image(member.data, *cnn.shape))
 
 
 def test_the_loss_is_the_mean_over_examples_whatever_the_batch(cnn, images):

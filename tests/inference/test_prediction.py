@@ -7,6 +7,7 @@ from PIL import Image
 
 from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.core import keys
+from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.input.batches import BadExample, Batch
 from estimator_lab.inference import prediction, prediction_files
 from estimator_lab.inference.prediction import Table
@@ -43,7 +44,7 @@ def predict(cnn, path, batch_size=4):
 
 def test_predictions_are_those_of_the_network_for_each_image(cnn, archive):
     members = list(stream_members(archive))
-    images = np.stack([cnn.reader.decode(member.data, *cnn.shape) for member in members])
+    images = np.stack([decode_image(member.data, *cnn.shape) for member in members])
     expected = [p[keys.PROBABILITIES] for p in cnn.estimator.predict(numpy_input_fn(images))]
     got = list(predict(cnn, archive, batch_size=5))
     assert [key for batch in got for key in batch.keys] == [member.key for member in members]

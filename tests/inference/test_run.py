@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from estimator_lab import api
+from estimator_lab.data.images.decode import decode_image
 from estimator_lab.models import cnn
 from tests.support.archive_files import small_archive
 from tests.support.small_runs import SMALL
@@ -77,7 +78,7 @@ def test_images_in_memory_are_predicted_like_files(run, tmp_path):
 
 def test_arrays_with_labels_are_evaluated_like_an_archive(run, archive):
     members = list(stream_members(archive))
-    x = np.stack([run.reader.decode(member.data, *run.shape) for member in members])
+    x = np.stack([decode_image(member.data, *run.shape) for member in members])
     y = [member.name.split('/')[1] for member in members]
     of_archive, of_arrays = run.evaluate(archive), run.evaluate((x, y), batch_size=5)
     assert of_arrays.metrics['accuracy'] == pytest.approx(of_archive.metrics['accuracy'])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.data.images.decode import decode_image
-from estimator_lab.data.images.fast_decode import decode_image_fast
+from estimator_lab.data.images.decode import ImageShape
+from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.models import cnn
 from estimator_lab.runs import opening
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
@@ -50,7 +50,7 @@ def test_a_model_dir_says_all_that_predicting_needs(cnn_dir):
     assert (trained.model, trained.step, tuple(trained.shape)) == ('cnn', 3, (8, 8, 1))
     assert (trained.params.filters, trained.params.dense_units) == (2, 8)
     assert trained.vocabulary.labels == trained.params.vocabulary == trained.record.vocabulary
-    assert trained.reader.shape == trained.shape and trained.reader.augmentation is None
+    assert trained.reader.options == ImageOptions(ImageShape(8, 8, 1), floats=True)
     images = np.zeros((3, 8, 8, 1), np.uint8)
     predictions = list(trained.estimator.predict(numpy_input_fn(images)))
     assert {p['labels'].decode() for p in predictions} <= set(trained.vocabulary.labels)
@@ -64,9 +64,9 @@ def test_opening_writes_nothing(copy):
 
 
 def test_images_are_decoded_as_in_training(copy):
-    assert Trained.open(copy).reader.decode is decode_image
+    assert Trained.open(copy).reader.options.decode == 'exact'
     edit(copy, decode='fast')
-    assert Trained.open(copy).reader.decode is decode_image_fast
+    assert Trained.open(copy).reader.options.decode == 'fast'
 
 
 def test_lists_of_hyper_parameters_are_tuples_again(copy, monkeypatch):

@@ -5,6 +5,7 @@ import numpy as np
 
 from estimator_lab.core.params import resolve
 from estimator_lab.data.images.decode import ImageShape
+from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.models.vgg import MODEL
 from estimator_lab.runs.weights.matching import shapes_of_variables
@@ -14,7 +15,7 @@ from estimator_lab.tf1 import tf
 def random_values(seed=1, **params):
     """Returns values for all variables of a VGG with these parameters, float32, by name."""
     rng = np.random.default_rng(seed)
-    reader = ImageReader(ImageShape(*params['image_shape']))
+    reader = ImageReader(ImageOptions(ImageShape(*params['image_shape'])))
     shapes = shapes_of_variables(MODEL, resolve(MODEL.params, params), reader)
     return {name: rng.normal(0, 0.1, shape).astype(np.float32) for name, shape in shapes.items()}
 

@@ -10,6 +10,7 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.core.model import Task
 from estimator_lab.core.registry import find_model
 from estimator_lab.data.images.decode import ImageShape
+from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.runs.serving import serving_input_receiver_fn
@@ -24,7 +25,7 @@ def evaluations(folder, task=ACCURACY, patience=None, say=print):
     return Evaluations(folder, task, InputReport(IMAGES), patience, say)
 
 
-RECEIVER = serving_input_receiver_fn(ImageReader(ImageShape(8, 8, 1)), CNN, None)
+RECEIVER = serving_input_receiver_fn(ImageReader(ImageOptions(ImageShape(8, 8, 1))), CNN, None)
 
 
 class FakeEstimator:

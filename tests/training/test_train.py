@@ -85,8 +85,8 @@ def test_evaluation_sees_the_images_without_augmentation(settings, archive, tmp_
 
 
 def test_the_reader_decodes_as_the_setting_says(settings):
-    for name, function in DECODERS.items():
-        assert opened(settings(decode=name))[0].reader.decode is function
+    for name in DECODERS:
+        assert opened(settings(decode=name))[0].reader.options.decode == name
 
 
 def test_bad_images_are_counted_and_shown(settings, archive, tmp_path):

@@ -12,6 +12,7 @@ from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.examples.member import BadExampleError, Member
 
 if TYPE_CHECKING:  # importing TensorFlow takes seconds, and most commands that read archives do without it
+    from estimator_lab.data.images.options import ImageOptions
     from estimator_lab.tf1 import Tensor
 
 CONTRAST = 'contrast'
@@ -91,25 +92,15 @@ class ReaderOptions:
     """What decides how examples become arrays; each kind uses what applies to it.
 
     Attributes:
-      image_shape: (height, width, channels) to which images are scaled.
-      decode: a value of --decode.
-      background: a value of --background.
-      augment: a value of --augment; '' for none.
-      seed: of the augmentation.
+      images: how images become pixels.
       cache_megabytes: of decoded images that may be kept in memory.
-      floats: whether 16-bit images and arrays of floats keep their precision.
       examples: how many different ones there are; None if unknown.
       tokens: of trees, in the order of their numbers.
       vocabulary: the labels; None if there are none.
     """
 
-    image_shape: tuple[int, int, int]
-    decode: str = 'exact'
-    background: str = 'black'
-    augment: str = ''
-    seed: int = 0
+    images: 'ImageOptions'
     cache_megabytes: int = 0
-    floats: bool = False
     examples: int | None = None
     tokens: Sequence[str] = ()
     vocabulary: Vocabulary | None = None
@@ -180,11 +171,7 @@ class Kind:
         raise BadExampleError('it cannot be decoded')
 
     def reader(self, options: ReaderOptions) -> Reader:
-        """Returns how examples become arrays.
-
-        Raises:
-          FlagError: an option is not understood.
-        """
+        """Returns how examples become arrays."""
         raise NotImplementedError
 
     def data_params(self, settings: Any, examples: Iterable[Member], total: int | None) -> dict[str, Any]:

@@ -82,21 +82,6 @@ class ImageShape(NamedTuple):
     channels: int = 1
 
 
-class How(NamedTuple):
-    """How images become pixels.
-
-    Attributes:
-      background: on which transparent images are placed, one of `BACKGROUNDS`.
-      floats: whether 16-bit images become floats in [0, 1], with all of their levels.
-    """
-
-    background: str = BACKGROUNDS[0]
-    floats: bool = False
-
-
-USUAL = How()
-
-
 def _one_error(decode: Callable[Concatenate[bytes, P], T]) -> Callable[Concatenate[bytes, P], T]:
     """Converts every error that the bytes cause to a BadExampleError with the reason.
 
@@ -148,7 +133,14 @@ def _check_memory(data: bytes) -> None:
 
 
 @_one_error
-def decode_image(data: bytes, height: int, width: int, channels: int = 1, how: How = USUAL) -> np.ndarray:
+def decode_image(
+    data: bytes,
+    height: int,
+    width: int,
+    channels: int = 1,
+    background: str = BACKGROUNDS[0],
+    floats: bool = False,
+) -> np.ndarray:
     """Decodes an image and resizes it to `height` x `width`, ignoring its aspect ratio.
 
     As in the notes: Lanczos resize first, then conversion to grey (ITU-R 601). If that order is impossible,
@@ -161,17 +153,18 @@ def decode_image(data: bytes, height: int, width: int, channels: int = 1, how: H
       height: rows of the result, at least 1.
       width: columns of the result, at least 1.
       channels: 1 for grey, 3 for RGB.
-      how: the background, and whether 16-bit images keep their levels.
+      background: on which transparent images are placed, one of `BACKGROUNDS`.
+      floats: whether 16-bit images become floats, with all of their levels.
 
     Returns:
-      uint8 `[height, width, channels]`, values in [0, 255]; float32 in [0, 1] if levels are kept.
+      uint8 `[height, width, channels]`, values in [0, 255]; float32 in [0, 1] of floats.
 
     Raises:
       BadExampleError: the bytes can't be decoded, or the image is too large.
     """
     shape = ImageShape(height, width, channels)
     with _opened(data) as image:
-        return _scaled(image, shape, how)
+        return _scaled(image, shape, background, floats)
 
 
 @_one_error
@@ -291,23 +284,27 @@ def _copies(image: Image.Image) -> int:
     return 1 if image.mode in ('1', 'L', 'RGB') and 'transparency' not in image.info else 2
 
 
-def _scaled(image: Image.Image, shape: ImageShape, how: How = USUAL) -> np.ndarray:
+def _scaled(
+    image: Image.Image, shape: ImageShape, background: str = BACKGROUNDS[0], floats: bool = False
+) -> np.ndarray:
     """Returns the pixels of an opened image, scaled to a shape; see `decode_image`."""
-    small = _converted(image, how).resize((shape.width, shape.height), Image.Resampling.LANCZOS)
+    small = _converted(image, background, floats).resize(
+        (shape.width, shape.height), Image.Resampling.LANCZOS
+    )
     if small.mode == 'F':
         return np.repeat(np.clip(np.asarray(small), 0, 1)[..., np.newaxis], shape.channels, axis=2)
     return np.array(small.convert(MODES[shape.channels])).reshape(shape)
 
 
-def _converted(image: Image.Image, how: How = USUAL) -> Image.Image:
+def _converted(image: Image.Image, background: str = BACKGROUNDS[0], floats: bool = False) -> Image.Image:
     """Decodes an opened image to mode L or RGB, or F in [0, 1], which Pillow can resize with Lanczos."""
     image.load()
     if image.mode == 'I' or image.mode.startswith('I;16'):
-        pixels = _from_16_bit(image, how.background)
-        return Image.fromarray(pixels / np.float32(UINT16_MAX) if how.floats else _as_8_bit(pixels))
+        pixels = _from_16_bit(image, background)
+        return Image.fromarray(pixels / np.float32(UINT16_MAX) if floats else _as_8_bit(pixels))
     if image.mode in _MAYBE_ALPHA or 'transparency' in image.info:
         with_alpha = image if image.mode == 'RGBA' else image.convert('RGBA')
-        canvas = Image.new('RGB', image.size, how.background)
+        canvas = Image.new('RGB', image.size, background)
         canvas.paste(with_alpha, mask=with_alpha)
         return canvas
     if image.mode in ('L', 'RGB'):

@@ -7,6 +7,7 @@ import PIL
 
 from estimator_lab.base.keys import IMAGE, PIXELS, UINT8_MAX
 from estimator_lab.data.images.decode import BACKGROUNDS, ImageShape
+from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.tf1 import Tensor, tf
 
 # Pillow's weights of red, green and blue for ITU-R 601 grey, in 1/65,536; they add up to that.
@@ -21,18 +22,14 @@ IMAGE_BYTES = 'image_bytes'
 
 
 def image_receiver(
-    shape: ImageShape,
-    keeps_size: bool,
-    more: Callable[[], Mapping[str, Mapping[str, Tensor]]],
-    background: str = BACKGROUNDS[0],
+    options: ImageOptions, keeps_size: bool, more: Callable[[], Mapping[str, Mapping[str, Tensor]]]
 ) -> Callable[[], Any]:
     """Returns the receiver of an export: encoded images, decoded and scaled as in training, or pixels.
 
     Args:
-      shape: of the images that the network accepts.
+      options: of the images that the network accepts.
       keeps_size: whether images keep their size, which must then be the same for all n.
       more: returns further receivers by name, each with its tensors by feature; the last one counts.
-      background: on which transparent images are placed, one of `BACKGROUNDS`.
 
     Returns:
       A function that builds a `ServingInputReceiver` for `image_bytes`, string [n]: JPEG, PNG, BMP or GIF
@@ -42,7 +39,7 @@ def image_receiver(
 
     def receiver() -> Any:
         encoded = tf.placeholder(tf.string, [None], name=IMAGE_BYTES)
-        decoded = decode_batch(encoded, shape, keeps_size, background)
+        decoded = decode_batch(encoded, options.shape, keeps_size, options.background)
         # The same division as in training's input; feeding its result leaves the decoder out.
         pixels = tf.divide(decoded, float(UINT8_MAX), name=IMAGE)
         others = more()

@@ -13,7 +13,6 @@ from estimator_lab.base.keys import IMAGE, UINT8_MAX, in_unit_range, to_bytes
 from estimator_lab.base.pixels import SeenPixels
 from estimator_lab.data.examples.kind import CONTRAST, Arrays, Kind, Look, ReaderOptions, Signature
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
-from estimator_lab.data.images.augment import Augmentation, parse_augmentation
 from estimator_lab.data.images.decode import (
     BACKGROUNDS,
     GREY,
@@ -21,7 +20,6 @@ from estimator_lab.data.images.decode import (
     UINT16_MAX,
     Decode,
     Decoded,
-    How,
     ImageShape,
     decode_image,
     open_image,
@@ -29,6 +27,7 @@ from estimator_lab.data.images.decode import (
     resize_pixels,
 )
 from estimator_lab.data.images.fast_decode import decode_image_fast, decode_images_fast
+from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.data.sources.files import FORMATS, is_hidden
 
 if TYPE_CHECKING:
@@ -61,37 +60,31 @@ class ImageReader:
     """How encoded images become pixels: a `data.examples.kind.Reader`.
 
     Attributes:
-      shape: to which all images are scaled.
-      decode: one of `DECODERS`.
-      augmentation: random changes to the images; None for none.
-      floats: whether batches are float32 in [0, 1], in which 16-bit images and images in memory keep their
-        precision; else uint8.
-      background: on which transparent images are placed, one of `BACKGROUNDS`.
+      options: of all images.
       kept: pixels before augmentation, or why there are none, by archive and offset, so that a small data set
         is decoded once; None for none.
     """
 
-    shape: ImageShape
-    decode: Decode = decode_image
-    augmentation: Augmentation | None = None
-    floats: bool = False
+    options: ImageOptions
     kept: dict[tuple[str, int], Decoded] | None = None
-    background: str = BACKGROUNDS[0]
+
+    def __post_init__(self) -> None:
+        # Pillow imports its plugins: a fork while threads import them would wait for them for ever.
+        prepared_formats()
 
     @property
     def signature(self) -> Mapping[str, Signature]:
         """'image', uint8 or float32 [n, height, width, channels]."""
-        return {IMAGE: Signature('float32' if self.floats else 'uint8', self.shape)}
+        return {IMAGE: Signature('float32' if self.options.floats else 'uint8', self.options.shape)}
 
     def read(self, members: Sequence[Member]) -> list[Decoded]:
         """Returns the pixels of each member, or why it has none; see `ExampleDecoder.read`."""
         decoded = self._decoded(members) if self.kept is None else self._kept(members, self.kept)
-        if not self.augmentation:
+        changed = self.options.augmentation
+        if not changed:
             return decoded
         return [
-            pixels
-            if isinstance(pixels, BadExampleError)
-            else self.augmentation(pixels, member.name, member.epoch)
+            pixels if isinstance(pixels, BadExampleError) else changed(pixels, member.name, member.epoch)
             for member, pixels in zip(members, decoded, strict=True)
         ]
 
@@ -101,18 +94,19 @@ class ImageReader:
         Raises:
           ValueError: they are no pixels of this reader's.
         """
-        batch = _aligned(len(examples), self.shape, np.dtype(self.signature[IMAGE].type))
+        shape = self.options.shape
+        batch = _aligned(len(examples), shape, np.dtype(self.signature[IMAGE].type))
         for place, pixels in enumerate(examples):
-            scaled = in_unit_range(pixels) if self.floats else pixels
-            if (scaled.shape, scaled.dtype) != (self.shape, batch.dtype):
-                raise ValueError(f'{scaled.dtype} {[*scaled.shape]} instead of {batch.dtype} {[*self.shape]}')
+            scaled = in_unit_range(pixels) if self.options.floats else pixels
+            if (scaled.shape, scaled.dtype) != (shape, batch.dtype):
+                raise ValueError(f'{scaled.dtype} {[*scaled.shape]} instead of {batch.dtype} {[*shape]}')
             batch[place] = scaled
         return {IMAGE: batch}
 
     @property
     def keeps_all(self) -> bool:
         """See `Reader.keeps_all`; augmented images are others in each epoch."""
-        return self.kept is not None and self.augmentation is None
+        return self.kept is not None and self.options.augmentation is None
 
     def in_memory(self, members: Sequence[Member]) -> list[Any] | None:
         """See `Reader.in_memory`."""
@@ -121,15 +115,15 @@ class ImageReader:
 
     def blank(self) -> Arrays:
         """Returns one black image."""
-        return {IMAGE: np.zeros((1, *self.shape), self.signature[IMAGE].type)}
+        return {IMAGE: np.zeros((1, *self.options.shape), self.signature[IMAGE].type)}
 
     def plain(self) -> 'ImageReader':
         """Returns the same reader without augmentation."""
-        return replace(self, augmentation=None)
+        return replace(self, options=replace(self.options, augmentation=None))
 
     def features(self, arrays: 'Mapping[str, Tensor]') -> 'Mapping[str, Tensor]':
         """Returns 'image' as float32 in [0, 1]: the division of `keys.to_unit_range`, in a graph."""
-        if self.floats:
+        if self.options.floats:
             return arrays
         from estimator_lab.tf1 import tf
 
@@ -141,7 +135,7 @@ class ImageReader:
         """Returns a builder of the receiver of an export; see `export.image_receiver`."""
         from estimator_lab.data.images.export import image_receiver
 
-        return image_receiver(self.shape, keeps_size, more, self.background)
+        return image_receiver(self.options, keeps_size, more)
 
     def _kept(self, members: Sequence[Member], kept: dict[tuple[str, int], Decoded]) -> list[Decoded]:
         """Returns pixels that are kept, after adding what is missing."""
@@ -153,11 +147,12 @@ class ImageReader:
     def _decoded(self, members: Sequence[Member]) -> list[Decoded]:
         found = read_members(members)
         encoded = [data for data in found if isinstance(data, bytes)]
-        options = *self.shape, How(self.background, self.floats)
-        if self.decode is decode_image_fast:
-            decoded = decode_images_fast(encoded, *options)
+        options, decode = self.options, DECODERS[self.options.decode]
+        how = *options.shape, options.background, options.floats
+        if decode is decode_image_fast:
+            decoded = decode_images_fast(encoded, *how)
         else:
-            decoded = [or_why(lambda data: self.decode(data, *options), data) for data in encoded]
+            decoded = [or_why(lambda data: decode(data, *how), data) for data in encoded]
         pixels = iter(decoded)
         return [next(pixels) if isinstance(data, bytes) else self._in_memory(data) for data in found]
 
@@ -165,8 +160,8 @@ class ImageReader:
         """Returns the pixels of an image in memory."""
         if isinstance(data, BadExampleError):
             return data
-        keeps_floats = self.floats or data.dtype == np.uint8
-        return resize_pixels(data if keeps_floats else to_bytes(data), self.shape)
+        keeps_floats = self.options.floats or data.dtype == np.uint8
+        return resize_pixels(data if keeps_floats else to_bytes(data), self.options.shape)
 
 
 class ImageKind(Kind):
@@ -194,38 +189,29 @@ class ImageKind(Kind):
         return *image.size, len(extrema), int(np.ptp(extrema, axis=1).max())
 
     def reader(self, options: ReaderOptions) -> ImageReader:
-        """Returns a reader; it keeps decoded images if all fit into memory: keeping half gains little.
-
-        Pillow's plugins are imported now: a fork while threads import them would wait for them for ever.
-
-        Raises:
-          FlagError: --augment is not understood.
-        """
-        prepared_formats()
-        shape = ImageShape(*options.image_shape)
-        augmentation = parse_augmentation(options.augment, options.seed, max(shape[:2]))
-        floats = options.floats and not augmentation  # which changes 8-bit pixels
-        count, image_bytes = options.examples, math.prod(shape) * (4 if floats else 1)
+        """Returns a reader; it keeps decoded images if all fit into memory: keeping half gains little."""
+        images, count = options.images, options.examples
+        image_bytes = math.prod(images.shape) * (4 if images.floats else 1)
         fits = count is not None and count * image_bytes <= options.cache_megabytes * _MEGABYTE
-        kept: dict[tuple[str, int], Decoded] | None = {} if fits else None
-        return ImageReader(shape, DECODERS[options.decode], augmentation, floats, kept, options.background)
+        return ImageReader(images, {} if fits else None)
 
     def look(self, settings: Any, examples: Iterable[Member]) -> Look:
         """Returns the range of the pixels of some training images, and their mean image; see `Kind.look`."""
-        height, width, _ = settings.image_shape
+        height, width, _ = settings.images.shape
         count = min(_SAMPLED, max(_MOST_SAMPLED // (height * width), _LEAST_SAMPLED))
-        return _look_at(settings, list(itertools.islice(examples, count)))
+        return _look_at(settings.images, list(itertools.islice(examples, count)))
 
 
-def _look_at(settings: Any, members: Sequence[Member]) -> Look:
-    height, width, channels = settings.image_shape
-    shape = ImageShape(height, width, max(MODES))  # whether they are in colour is looked at, too
+def _look_at(options: ImageOptions, members: Sequence[Member]) -> Look:
+    channels = options.shape.channels
+    in_colour = options.shape._replace(channels=max(MODES))  # whether they have any is looked at, too
+    plain = replace(options, shape=in_colour, augmentation=None, floats=True)
 
     def pixels_on(background: str) -> list[np.ndarray]:
-        reader = ImageReader(shape, DECODERS[settings.decode], floats=True, background=background)
+        reader = ImageReader(replace(plain, background=background))
         return [image for image in reader.read(members) if not isinstance(image, BadExampleError)]
 
-    found = pixels_on(settings.background)
+    found = pixels_on(options.background)
     if not found:
         return Look()
     floats = any(image.dtype != np.uint8 for image in found)
@@ -241,11 +227,11 @@ def _look_at(settings: Any, members: Sequence[Member]) -> Look:
     )
     look = Look(seen, ((mean - low) / (high - low)).astype(np.float32), floats=floats)
     if np.ptp(colours) == 0:
-        other = next(each for each in BACKGROUNDS if each != settings.background)
+        other = next(each for each in BACKGROUNDS if each != options.background)
         value = {0.0: 'black', 1.0: 'white'}.get(float(colours.flat[0]), 'of one value')
         cause = f'all pixels of the first {len(found)} images are {value}'
         if any(np.ptp(image) for image in pixels_on(other)):
-            placed = f'transparent images are placed on {settings.background}'
+            placed = f'transparent images are placed on {options.background}'
             cause = f'{cause}; {placed}: {option.background}={other}'
         return replace(look, caution=f'Warning: {cause}.', cause=cause)
     if channels == 1 and _are_coloured(colours):

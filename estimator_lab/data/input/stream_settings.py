@@ -16,11 +16,13 @@ from estimator_lab.base.shares import Slice
 from estimator_lab.base.suggestions import unknown
 from estimator_lab.data.archives.opened import Archives, kind_of, open_archives
 from estimator_lab.data.archives.order import Order, Part
-from estimator_lab.data.examples.kind import Arrays, ExampleDecoder, Kind, ReaderOptions
+from estimator_lab.data.examples.kind import Arrays, ExampleDecoder, Kind
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.examples.member import Member, read_members
-from estimator_lab.data.images.decode import BACKGROUNDS
-from estimator_lab.data.images.reader import DECODERS, IMAGES
+from estimator_lab.data.images.augment import parse_augmentation
+from estimator_lab.data.images.decode import BACKGROUNDS, ImageShape
+from estimator_lab.data.images.options import ImageOptions
+from estimator_lab.data.images.reader import DECODERS, ImageReader
 from estimator_lab.data.input.bad_examples import BadLimit, InputReport
 from estimator_lab.data.sources.source import Source, expand
 
@@ -147,9 +149,9 @@ class ReadSettings:
         """Returns how members become bytes or pixels."""
         if self.image_shape is None:
             return _EncodedReader()
-        return IMAGES.reader(
-            ReaderOptions(self.image_shape, self.decode, self.background, self.augment, self.seed)
-        )
+        shape = ImageShape(*self.image_shape)
+        augmentation = parse_augmentation(self.augment, self.seed, max(shape[:2]))
+        return ImageReader(ImageOptions(shape, self.decode, self.background, augmentation))
 
 
 @dataclass(frozen=True, kw_only=True)

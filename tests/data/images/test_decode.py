@@ -21,7 +21,7 @@ from PIL import Image, ImageFile
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.examples.member import BadExampleError, or_why
 from estimator_lab.data.images import decode
-from estimator_lab.data.images.decode import How, decode_image, shrink_image
+from estimator_lab.data.images.decode import decode_image, shrink_image
 from estimator_lab.data.images.reader import DECODERS
 from tests.support.archive_files import encoded as encode
 from tests.support.places import real_data
@@ -111,7 +111,7 @@ def test_palettes_and_what_is_transparent_on_black(image, options, grey, rgb):
 @pytest.mark.parametrize('decoder', DECODERS.values(), ids=DECODERS)
 def test_transparent_images_are_composed_on_white_if_asked(decoder):
     def on_white(image, **options):
-        return decoder(encode(image, **options), 4, 4, 3, How(background='white'))[0, 0].tolist()
+        return decoder(encode(image, **options), 4, 4, 3, background='white')[0, 0].tolist()
 
     assert on_white(new('RGBA', (0, 0, 0, 0))) == [255, 255, 255]
     assert on_white(new('RGBA', (255, 0, 0, 128))) == [255, 127, 127]
@@ -126,10 +126,10 @@ def test_16_bit_values_keep_their_levels_if_asked(decoder):
     levels = np.arange(0, 1024, 8, dtype=np.uint16).reshape(8, 16)
     data = encode(Image.fromarray(levels))
     assert len(np.unique(decoder(data, 8, 16))) <= 5
-    kept = decoder(data, 8, 16, 3, How(floats=True))
+    kept = decoder(data, 8, 16, 3, floats=True)
     assert kept.dtype == np.float32 and kept.shape == (8, 16, 3)
     assert kept[..., 2] == pytest.approx(levels / 65535, abs=1e-6)
-    assert decoder(encode(noise('RGB')), 8, 8, how=How(floats=True)).dtype == np.uint8
+    assert decoder(encode(noise('RGB')), 8, 8, floats=True).dtype == np.uint8
 
 
 def test_16_bit_values_are_scaled():

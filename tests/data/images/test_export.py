@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.data.images.decode import How, ImageShape, decode_image
+from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.export import decode_batch
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture
@@ -77,7 +77,7 @@ def test_other_kinds_of_images(image, kind, channels):
 def test_transparency_on_white(image):
     data, shape = encoded(image, 'PNG'), ImageShape(9, 9, 3)
     found = decoded([data], shape, background='white')[0]
-    assert np.abs(found - decode_image(data, *shape, How('white'))).max() <= 1
+    assert np.abs(found - decode_image(data, *shape, background='white')).max() <= 1
     assert np.abs(found - decode_image(data, *shape)).max() > 100
 
 

@@ -10,6 +10,7 @@ from estimator_lab.data.examples.member import BadExampleError, Member
 from estimator_lab.data.images import fast_decode
 from estimator_lab.data.images.decode import ImageShape, decode_image
 from estimator_lab.data.images.fast_decode import decode_image_fast, decode_images_fast
+from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import read_batches
@@ -149,11 +150,11 @@ def test_images_too_large_by_their_headers_never_reach_tensorflow(monkeypatch):
 def batches(decode):
     members = [Member('a.tar', f'n1/{n}.jpg', n, label='n1', data=data) for n, data in enumerate(mixed())]
     report = InputReport(IMAGES, lambda line: None)
-    return list(read_batches(members, 8, ImageReader(SHAPE, decode), report)), report
+    return list(read_batches(members, 8, ImageReader(ImageOptions(SHAPE, decode)), report)), report
 
 
 def test_bad_images_have_the_same_places_and_reasons_as_exactly_decoded():
-    (fast, fast_report), (exact, exact_report) = batches(decode_image_fast), batches(decode_image)
+    (fast, fast_report), (exact, exact_report) = batches('fast'), batches('exact')
     assert (fast_report.seen, fast_report.bad) == (exact_report.seen, exact_report.bad) == (19, len(BAD))
     for one, other in zip(fast, exact, strict=True):
         assert (one.keys, one.labels, one.bad) == (other.keys, other.labels, other.bad)

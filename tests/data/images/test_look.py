@@ -111,7 +111,7 @@ def test_16_bit_files_with_few_used_bits_are_read_as_floats(tmp_path):
     reader = plan.reader
     batch = reader.collate(reader.read(list(stream_members(chosen.data[0]))))['image']
     assert batch.dtype == np.float32 and batch[..., 0] == pytest.approx(levels / 65535, abs=1e-6)
-    assert not opened(settings(tmp_path, [picture(n) for n in range(6)]))[0].reader.floats
+    assert not opened(settings(tmp_path, [picture(n) for n in range(6)]))[0].reader.options.floats
 
 
 def test_16_bit_files_of_four_levels_are_seen(tmp_path):

@@ -10,6 +10,7 @@ from estimator_lab.data.archives.opened import Archives
 from estimator_lab.data.archives.order import IndexedMembers, IndexedOrder, StreamOrder
 from estimator_lab.data.examples.member import BadExampleError, Member
 from estimator_lab.data.images.decode import ImageShape, decode_image
+from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input import bad_examples
 from estimator_lab.data.input.bad_examples import BadLimit, InputReport
@@ -19,6 +20,7 @@ from tests.support.memory import peak_of
 from tests.support.streams import build_index, stream_members
 
 SHAPE = ImageShape(8, 10, 1)
+READER = ImageReader(ImageOptions(SHAPE))
 
 
 def stream_order(archive):
@@ -26,7 +28,7 @@ def stream_order(archive):
 
 
 def batches(turns, batch_size=5, report=None):
-    return list(read_batches(turns, batch_size, ImageReader(SHAPE), report or InputReport(IMAGES)))
+    return list(read_batches(turns, batch_size, READER, report or InputReport(IMAGES)))
 
 
 def with_bad(archive, *bad):
@@ -77,7 +79,7 @@ def test_a_bad_image_leaves_its_batch_shorter_and_moves_no_other(archive):
 def test_too_many_bad_images_end_the_input_after_the_good_batches(archive, monkeypatch):
     monkeypatch.setattr(bad_examples, 'FEWEST', 1)
     report = quiet(epoch_size=24, limit=BadLimit(2 / 24, 24))
-    got = list(report.until_error(read_batches(with_bad(archive, 1, 11, 21), 5, ImageReader(SHAPE), report)))
+    got = list(report.until_error(read_batches(with_bad(archive, 1, 11, 21), 5, READER, report)))
     assert [len(batch.keys) for batch in got] == [4, 5, 4, 5]
     with pytest.raises(DataError, match=r'3 of 24 images could not be decoded.*n000003/0003_01.png'):
         report.raise_error()
@@ -87,7 +89,7 @@ def test_too_many_bad_images_end_the_input_after_the_good_batches(archive, monke
 def test_members_before_the_damage_are_yielded(archive, batch_size, sizes):
     members = broken(itertools.islice(stream_order(archive).epoch(0), 13))
     report = InputReport(IMAGES)
-    read = read_batches(members, batch_size, ImageReader(SHAPE), report)
+    read = read_batches(members, batch_size, READER, report)
     assert [len(batch.keys) for batch in report.until_error(read)] == sizes
     assert str(report.error) == 'cut off'
 
@@ -95,7 +97,7 @@ def test_members_before_the_damage_are_yielded(archive, batch_size, sizes):
 @pytest.mark.parametrize(('whole_only', 'rest'), [(False, 4), (True, 3)])
 def test_groups_of_batches_grow_and_keep_what_precedes_the_damage(archive, whole_only, rest):
     members = broken(itertools.islice(stream_order(archive).onwards(0), 49))
-    report, found = InputReport(IMAGES), ImageReader(SHAPE)
+    report, found = InputReport(IMAGES), READER
     read = read_batches(members, 3, found, report, grouping=Grouping(4, whole_only))
     assert [len(group.keys) for group in report.until_error(read)] == [3, 6, 12, 12, 12, rest]
     assert str(report.error) == 'cut off'
@@ -106,7 +108,7 @@ def test_the_first_batch_does_not_wait_for_a_group(archive):
     turns = stream_order(archive).onwards(0)
     taken = []
     members = (taken.append(0) or member for member in turns)
-    stream = read_batches(members, 2, ImageReader(SHAPE), InputReport(IMAGES), grouping=Grouping(16))
+    stream = read_batches(members, 2, READER, InputReport(IMAGES), grouping=Grouping(16))
     next(stream)
     assert len(taken) <= 4 * 2  # of 96 in three groups
     stream.close()
@@ -114,7 +116,7 @@ def test_the_first_batch_does_not_wait_for_a_group(archive):
 
 def test_leaving_early_ends_the_threads(archive):
     before = threading.active_count()
-    stream = read_batches(stream_order(archive).onwards(0), 5, ImageReader(SHAPE), InputReport(IMAGES))
+    stream = read_batches(stream_order(archive).onwards(0), 5, READER, InputReport(IMAGES))
     assert isinstance(next(stream), Batch)
     stream.close()
     until = time.monotonic() + 60
@@ -133,7 +135,7 @@ def test_an_archive_that_changed_ends_the_input_after_the_preceding_batches(arch
     stored = [index.member(row).key for row in range(24)]
     for whole_only, count in ((False, place), (True, place // 2 * 2)):
         report, members = InputReport(IMAGES), IndexedOrder(IndexedMembers([index])).epoch(0)
-        read = read_batches(members, 2, ImageReader(SHAPE), report, grouping=Grouping(1, whole_only, 1))
+        read = read_batches(members, 2, READER, report, grouping=Grouping(1, whole_only, 1))
         assert keys_of(report.until_error(read)) == stored[:count]
         assert 'has changed since it was indexed' in str(report.error)
 

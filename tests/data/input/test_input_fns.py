@@ -9,6 +9,7 @@ from estimator_lab.data.archives.order import StreamOrder
 from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.examples.member import Member
 from estimator_lab.data.images.decode import ImageShape, decode_image
+from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.input_fns import Epochs, Onwards, archive_input_fn
@@ -21,7 +22,7 @@ from tests.support.input_batches import batches_of as run
 from tests.support.streams import opened, stream_members
 
 SHAPE = ImageShape(8, 10, 1)
-PIXELS = ImageReader(SHAPE)
+PIXELS = ImageReader(ImageOptions(SHAPE))
 VOCABULARY = Vocabulary(('n000000', 'n000001', 'n000003'))
 
 

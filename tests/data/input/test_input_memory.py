@@ -21,6 +21,7 @@ from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import read_batches
 from estimator_lab.data.images.decode import ImageShape
+from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.pack import PackSettings
 from tests.support.pack_files import packing
@@ -39,7 +40,8 @@ def read(archive, how):
             assert 'no image to pack' in str(error), error
         return
     schedule = open_archives([archive], IMAGES).order(10_000 if how == 'train' else 1).epoch(0)
-    for batch in read_batches(schedule, 64, ImageReader(ImageShape(8, 8)), InputReport(IMAGES, quiet)):
+    reader = ImageReader(ImageOptions(ImageShape(8, 8)))
+    for batch in read_batches(schedule, 64, reader, InputReport(IMAGES, quiet)):
         pass
 
 ordinary, bomb, how = sys.argv[1:]

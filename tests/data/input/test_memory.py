@@ -10,8 +10,9 @@ from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.archives.order import Part
 from estimator_lab.data.examples.kind import ReaderOptions
 from estimator_lab.data.examples.labels import Vocabulary
-from estimator_lab.data.images.decode import ImageShape
-from estimator_lab.data.images.reader import IMAGES, ImageReader
+from estimator_lab.data.images.decode import ImageShape, decode_image
+from estimator_lab.data.images.options import ImageOptions
+from estimator_lab.data.images.reader import DECODERS, IMAGES, ImageReader
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.input_fns import Epochs, Onwards, archive_input_fn
 from tests.support.archive_files import encoded, picture, write_tar
@@ -33,7 +34,7 @@ def batches(archive, count, kept, start=0, size=3, shuffle=100, **options):
     """Returns `count` batches of training, or one evaluation if `start` is None, twice; and the report."""
     report = InputReport(IMAGES, lambda line: None)
     order = open_archives([str(archive)], IMAGES).order(shuffle, seed=2)
-    reader = ImageReader(SHAPE, kept=kept)
+    reader = ImageReader(ImageOptions(SHAPE), kept=kept)
     span = Epochs(order, size) if start is None else Onwards(order, size, lambda: start, **options)
     fn = archive_input_fn(span, reader, report, VOCABULARY)
     return [batches_of(fn, count) for _ in range(2)], report
@@ -70,10 +71,10 @@ def test_after_a_whole_epoch_no_member_is_looked_at(archive, monkeypatch):
     assert len(seen) == 44 * 2  # of 24 images: 19, an epoch, and one more to fill the batch; in two runs
 
 
-def test_images_are_decoded_once(archive):
+def test_images_are_decoded_once(archive, monkeypatch):
     decoded = []
-    decode = ImageReader(SHAPE).decode
-    reader = ImageReader(SHAPE, lambda *given: decoded.append(0) or decode(*given), kept={})
+    monkeypatch.setitem(DECODERS, 'exact', lambda *given: decoded.append(0) or decode_image(*given))
+    reader = ImageReader(ImageOptions(SHAPE), kept={})
     order = open_archives([str(archive)], IMAGES).order(100, seed=2)
     fn = archive_input_fn(Onwards(order, 24), reader, InputReport(IMAGES), VOCABULARY)
     assert len(batches_of(fn, 30)) == 30 and 24 <= len(decoded) < 4 * 24  # epochs that were read ahead
@@ -81,9 +82,9 @@ def test_images_are_decoded_once(archive):
 
 def test_parts_of_a_data_set_share_the_memory(archive):
     archives = open_archives([str(archive)], IMAGES)
-    reader = IMAGES.reader(ReaderOptions(SHAPE, cache_megabytes=1, examples=24))
+    reader = IMAGES.reader(ReaderOptions(ImageOptions(SHAPE), cache_megabytes=1, examples=24))
     for part in (Part(0, 0.5), Part(0.5, 1)):
         order = replace(archives, part=part).order()
         batches_of(archive_input_fn(Epochs(order, 4), reader.plain(), InputReport(IMAGES), VOCABULARY))
     assert len(reader.kept) == 24
-    assert IMAGES.reader(ReaderOptions(SHAPE, examples=24)).kept is None  # 0 megabytes
+    assert IMAGES.reader(ReaderOptions(ImageOptions(SHAPE), examples=24)).kept is None  # 0 megabytes

@@ -9,9 +9,10 @@ from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.keys import to_bytes, to_unit_range
 from estimator_lab.base.shares import Slice
 from estimator_lab.data.archives.opened import open_archives
-from estimator_lab.data.examples.kind import ReaderOptions
-from estimator_lab.data.images.decode import decode_image
-from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.data.images.augment import Augmentation
+from estimator_lab.data.images.decode import ImageShape, decode_image
+from estimator_lab.data.images.options import ImageOptions
+from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.input_fns import Epochs, archive_input_fn
 from estimator_lab.data.sources.arrays import array_source, is_array
@@ -27,10 +28,11 @@ def opened(data):
     return open_archives([array_source(data)], IMAGES)
 
 
-def batch_of(data, shape, **options):
+def batch_of(data, shape, changes=None):
     """Returns the images of an array as a network gets them."""
     archives = opened(data)
-    reader = IMAGES.reader(ReaderOptions(shape, floats=archives.has_floats, **options))
+    options = ImageOptions(ImageShape(*shape), augmentation=changes).with_floats(archives.has_floats)
+    reader = ImageReader(options)
     (features,) = batches_of(
         archive_input_fn(Epochs(archives.order(), len(data)), reader, InputReport(IMAGES))
     )
@@ -77,14 +79,14 @@ def test_floats_are_scaled_as_bytes_are(shape, channels):
 
 def test_augmented_floats_have_8_bits():
     images = RNG.random((3, 4, 5, 3))
-    got = batch_of(images, (4, 5, 3), augment='shift=0,mirror')
+    got = batch_of(images, (4, 5, 3), Augmentation(mirror=True))
     assert np.array_equal(np.sort(got, axis=2), np.sort(to_unit_range(to_bytes(images)), axis=2))
 
 
 def test_arrays_are_read_without_a_copy():
     """However many epochs there are, and whether or not the images fit into the cache."""
     (member, *_) = opened(X).order().epoch(0)
-    (read,) = IMAGES.reader(ReaderOptions((4, 5, 3))).read([member])
+    (read,) = ImageReader(ImageOptions(ImageShape(4, 5, 3))).read([member])
     assert np.shares_memory(read, X)
 
 

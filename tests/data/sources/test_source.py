@@ -20,6 +20,7 @@ from estimator_lab.data.archives.order import Part
 from estimator_lab.data.examples import member as data_member
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.images.decode import ImageShape, decode_image
+from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import read_batches
@@ -317,7 +318,7 @@ def test_each_image_of_a_folder_is_decoded_and_kept_for_itself(folder):
     """What is decoded once is found by its archive and offset, which the files of a folder need, too."""
     shape = ImageShape(4, 4, 1)
     archives = open_archives([str(folder)], IMAGES)
-    reader = ImageReader(shape, kept={})
+    reader = ImageReader(ImageOptions(shape), kept={})
     expected = [decode_image(image(int(m.name[3:5])), *shape) for m in stream_members(folder)]
     for _ in range(2):
         batches = read_batches(archives.order().epoch(0), 5, reader, InputReport(IMAGES))

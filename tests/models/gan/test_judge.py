@@ -5,6 +5,7 @@ import pytest
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.core import keys
+from estimator_lab.data.images.decode import decode_image
 from estimator_lab.inference.run import Run
 from estimator_lab.models.gan.judge import FILE, open_judge
 from estimator_lab.models.gan.model import Params
@@ -29,7 +30,7 @@ def test_a_judge_predicts_what_the_model_predicts(cnn_dir, archive, session):
         Params(judge=str(cnn_dir), image_shape=tuple(trained.shape), vocabulary=trained.labels)
     )
     predicted = trained.predict_arrays(archive)
-    images = [trained.reader.decode(m.data, 8, 8) for m in stream_members(str(archive))]
+    images = [decode_image(m.data, 8, 8) for m in stream_members(str(archive))]
     outputs = judge(tf.constant(np.stack(images) / 255, tf.float32))
     assert not tf.global_variables()
     session.run(tf.local_variables_initializer())
