@@ -49,9 +49,26 @@ def other_default(params_class: type, name: str, default: Any) -> Any:
     return setting(help_text=declared.pop('help'), **declared)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Context:
+    """Where in a run a model is trained: each phase has its own.
+
+    Attributes:
+      train_steps: steps of the phase, which the learning-rate schedule spans.
+      first_step: the global step at which the schedule begins; above 0 after another phase.
+      phase: name of the training phase; '' is the last, and the only one of most models.
+      model_dir: the folder with what a model computed before training; '' for none.
+    """
+
+    train_steps: int = 10_000
+    first_step: int = 0
+    phase: str = ''
+    model_dir: str = ''
+
+
 @dataclasses.dataclass(frozen=True)
-class TrainingParams:
-    """Parameters of every model: what the data and the run decide, and the optimizer.
+class TrainingParams(Context):
+    """Parameters of every model: its context, what the data decides, and the optimizer.
 
     Examples:
         >>> TrainingParams(vocabulary=('cat', 'dog')).num_classes
@@ -60,20 +77,12 @@ class TrainingParams:
     Attributes:
       image_shape: (height, width, channels) of the input, in pixels.
       vocabulary: label texts in the order of their class ids.
-      train_steps: steps of the training run, which the learning-rate schedule spans.
-      first_step: the global step at which the schedule begins; above 0 after another phase.
-      phase: name of the training phase; '' is the last, and the only one of most models.
-      model_dir: the folder with what a model computed before training; '' for none.
       frozen: names of the layers that keep their weights in training.
       given: names of the hyper-parameters that were given, with whatever value.
     """
 
     image_shape: tuple[int, int, int] = (128, 128, 1)
     vocabulary: tuple[str, ...] = tuple('0123456789')
-    train_steps: int = 10_000
-    first_step: int = 0
-    phase: str = ''
-    model_dir: str = ''
     frozen: tuple[str, ...] = ()
     given: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 

@@ -16,7 +16,6 @@ from estimator_lab.base.suggestions import unknown
 from estimator_lab.core.abilities import HasCompanions, HasPublishedWeights, Paints
 from estimator_lab.core.model import AnyModel, Task
 from estimator_lab.core.params import (
-    ClassifierParams,
     Pixels,
     is_first_order,
     parse_hparams,
@@ -111,19 +110,17 @@ def make_plan(settings: TrainSettings, say: Say = print) -> Plan:
     given = resolve(model.params, parse_hparams(model.params, settings.hparams))
     previous = _read_folder(settings.model_dir)
     inputs = open_inputs(settings, model.task(given), previous.vocabulary if previous else (), say)
-    if isinstance(given, ClassifierParams):
-        weights = balanced_weights(inputs) if given.balanced else ()
-        given = replace(given, class_weights=weights, curves=True)
+    weights = balanced_weights(inputs) if getattr(given, 'balanced', False) else ()
     known = previous.input.archives if previous else ()  # in whose order the examples are looked at, too
     train, look = _look(settings, inputs.train.arranged(known))  # the first that may wait for a pipe
     inputs = replace(inputs, train=train)
-    params = _with_data(given, model, settings, inputs, previous, look)
-    params = replace(params, frozen=_frozen(settings, model, params))
+    params = _with_data(given, weights, settings, inputs, previous, look)
     resumed = previous.hparams if previous and previous.model == model.name else None
+    taken: Mapping[str, Any] = {}
     companions: Mapping[str, Callable[[Path], None]] = {}
     if isinstance(model, HasCompanions):
         taken, companions = model.companions(params, settings.model_dir, resumed)
-        params = replace(params, **taken)
+    params = replace(params, frozen=_frozen(settings, model, params), **taken)
     params.check()
     is_new = not newest_checkpoint(settings.model_dir)
     if cluster.is_chief and look.caution and is_new and not _are_built_in(settings.data):
@@ -187,9 +184,14 @@ def _look(settings: TrainSettings, train: Archives) -> tuple[Archives, Look]:
 
 
 def _with_data(
-    params: Any, model: AnyModel, settings: TrainSettings, inputs: Inputs, previous: Record | None, look: Look
+    params: Any,
+    weights: tuple[float, ...],
+    settings: TrainSettings,
+    inputs: Inputs,
+    previous: Record | None,
+    look: Look,
 ) -> Any:
-    """Returns parameters with what the data and its settings decide, or of a resumed run."""
+    """Returns parameters with class weights and what the data and its settings decide, or a resumed run."""
     train = inputs.train
     if previous and previous.kind == train.kind.name and newest_checkpoint(settings.model_dir):
         decided = train.kind.restore(settings.model_dir)
@@ -201,8 +203,14 @@ def _with_data(
             decided['pixels'] = params.pixels_from(look.pixels)
             decided['first_mean'] = look.mean_image
         decided['few_images'] = train.total is not None and train.total < math.prod(settings.images.shape)
+    decided |= {
+        'image_shape': settings.images.shape,
+        'vocabulary': inputs.labels,
+        'class_weights': weights,
+        'curves': True,
+    }
     decided = {name: value for name, value in decided.items() if hasattr(params, name)}
-    return replace(params, image_shape=settings.images.shape, vocabulary=inputs.labels, **decided).for_data()
+    return replace(params, **decided).for_data()
 
 
 def _frozen(settings: TrainSettings, model: AnyModel, params: Any) -> tuple[str, ...]:
