@@ -32,7 +32,7 @@ from PIL import Image
 from runner import machine
 
 from estimator_lab import api
-from estimator_lab.data.archives.index import build_index
+from estimator_lab.data.archives.indexing import build_index
 from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.examples.member import Member, read_members

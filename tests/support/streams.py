@@ -4,7 +4,7 @@ import tarfile
 from collections import Counter
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.data.archives import index
+from estimator_lab.data.archives import indexing
 from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.examples.member import BadExampleError, read_members
 from estimator_lab.data.images.reader import IMAGES
@@ -44,11 +44,11 @@ def scan_headers(path, kind=IMAGES, note=lambda words: None, table=None):
 
 
 def build_index(path, kind=IMAGES, table=None, **options):
-    return index.build_index(source_of(path)._replace(table=table), kind, **options)
+    return indexing.build_index(source_of(path)._replace(table=table), kind, **options)
 
 
 def open_index(path, kind=IMAGES, table=None, **options):
-    return index.open_index(source_of(path)._replace(table=table), kind, **options)
+    return indexing.open_index(source_of(path)._replace(table=table), kind, **options)
 
 
 def read_until_error(archive, read=stream_members, **options):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.printable import escaped
-from estimator_lab.data.archives.index import open_index
+from estimator_lab.data.archives.indexing import open_index
 from estimator_lab.data.archives.opened import open_stream
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.member import BadExampleError, Member

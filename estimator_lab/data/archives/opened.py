@@ -13,7 +13,8 @@ import numpy as np
 from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.progress import Progress
 from estimator_lab.base.shares import Slice
-from estimator_lab.data.archives.index import Index, open_index
+from estimator_lab.data.archives.index import Index
+from estimator_lab.data.archives.indexing import open_index
 from estimator_lab.data.archives.order import (
     EVERYTHING,
     IndexedMembers,

@@ -12,6 +12,7 @@ import pytest
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.archives import index as data_index
+from estimator_lab.data.archives import indexing
 from estimator_lab.data.archives.index import name_hash
 from estimator_lab.data.archives.index_file import ROW, path_in_cache, path_next_to, read_index_file
 from estimator_lab.data.examples.labels import read_label_table
@@ -39,9 +40,9 @@ from tests.support.streams import (
 @pytest.fixture
 def builds(monkeypatch):
     """The archives that `open_index` has indexed, instead of using an index that is there."""
-    made, build = [], data_index.build_index
+    made, build = [], indexing.build_index
     monkeypatch.setattr(
-        data_index, 'build_index', lambda source, *args: made.append(source.name) or build(source, *args)
+        indexing, 'build_index', lambda source, *args: made.append(source.name) or build(source, *args)
     )
     return made
 
