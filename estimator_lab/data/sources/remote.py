@@ -21,16 +21,17 @@ from typing import Any, TypeVar
 
 from estimator_lab.base.files import whole_file
 from estimator_lab.base.interrupts import stops_within
-from estimator_lab.base.urls import hide_secrets, is_web, unsigned
+from estimator_lab.base.urls import is_web, unsigned
 from estimator_lab.data.sources import room
 from estimator_lab.data.sources.files import cache_folder, matches_below
 from estimator_lab.data.sources.stores import (
     PIECE,
-    SILENT_SECONDS,
+    REMEDY,
     Facts,
     RemoteError,
     StoredObject,
     WebFile,
+    failure_of,
 )
 
 T = TypeVar('T')
@@ -46,9 +47,6 @@ _FIRST_PIECE = 2**16  # each is twice as long as the one before, as far as PIECE
 _GAP = 4096  # between places that are read by one request: the padding of a tar, or a label
 _MOST_PIECES = 64  # ahead, of all files together, 128 MB
 _DEEPEST = 100  # levels of folders; a web server may list a folder within itself
-_RETRIED = (408, 425, 429, 500, 502, 503, 504)
-_LONGEST = 100  # letters of an error of others
-_REMEDY = 'check the URL and the connection, or download the file'
 
 
 class RemoteFile:
@@ -148,7 +146,7 @@ class RemoteFile:
             try:
                 yield from self._store.pieces()
             except Exception as error:  # noqa: BLE001 - of fsspec and the libraries below it
-                raise _failure(error) from None
+                raise failure_of(error) from None
             return
         parts = (partial(self._part, at, count) for at, count in self._growing(start))
         own = object()
@@ -329,7 +327,7 @@ def _store(url: str) -> Any:
     except ImportError as error:
         raise RemoteError(f"{error}: pip install 'estimator-lab[remote]'") from error
     except Exception as error:  # noqa: BLE001 - of fsspec and the libraries below it
-        raise _failure(error) from None
+        raise failure_of(error) from None
 
 
 def _attempts(attempt: Callable[[], T]) -> T:
@@ -338,49 +336,14 @@ def _attempts(attempt: Callable[[], T]) -> T:
         try:
             return attempt()
         except Exception as error:  # noqa: BLE001 - of fsspec and the libraries below it
-            failure = _failure(error)
+            failure = failure_of(error)
         if failure.is_final:
             raise failure
         if pause is None:
-            raise RemoteError(f'{failure.strerror}, {len(PAUSES) + 1} times: {_REMEDY}')
+            raise RemoteError(f'{failure.strerror}, {len(PAUSES) + 1} times: {REMEDY}')
         if stops_within(pause * random.uniform(0.5, 1.5)):
             raise RemoteError('a signal asked to stop')
     raise AssertionError
-
-
-def _failure(error: BaseException) -> RemoteError:
-    """Returns the error for one of fsspec and the libraries below it, whose text may contain credentials."""
-    if isinstance(error, RemoteError):
-        return error
-    status = getattr(error, 'status', None)
-    if isinstance(error, FileNotFoundError) or status in (404, 410):
-        return RemoteError('there is no such file')
-    is_denied = isinstance(error, PermissionError) or status in (401, 403, 407)
-    if is_denied or 'redential' in type(error).__name__:
-        return RemoteError(f'access is denied ({_clause(error)}): check the credentials, or sign the URL')
-    is_final = isinstance(error, ValueError | TypeError | ImportError) or 'Redirect' in type(error).__name__
-    if isinstance(status, int) and status >= 400:
-        is_final = status not in _RETRIED
-        return RemoteError(f'{_clause(error)}{f": {_REMEDY}" if is_final else ""}', is_final)
-    return RemoteError(_clause(error), is_final)
-
-
-def _clause(error: BaseException) -> str:
-    """Returns what came instead of a file, as a clause; aiohttp's own are written for programmers."""
-    status = getattr(error, 'status', None)
-    if type(error).__name__ == 'TooManyRedirects':
-        return 'the server redirects in a circle'
-    if 'Redirect' in type(error).__name__:
-        return hide_secrets(f'the server redirects to {error}, which is not on the web')[:_LONGEST]
-    if status == 0:
-        return 'the answer of the server is not HTTP'
-    if isinstance(status, int):
-        return f'the server answers {status} {getattr(error, "message", "")}'.rstrip()
-    if 'Timeout' in type(error).__name__:
-        return f'the server sent nothing for {SILENT_SECONDS:g} seconds'
-    if 'Payload' in type(error).__name__:
-        return 'the answer of the server is not complete'
-    return hide_secrets(f'{error}')[:_LONGEST] or type(error).__name__
 
 
 _in_pieces: set[object] = set()  # one for each file that is read in pieces

@@ -22,6 +22,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 _VERSIONS = ('ETag', 'etag', 'generation', 'blob_id', 'md5Hash', 'content_md5', 'LastModified', 'mtime')
 _RANGE = re.compile(r'bytes (\d+)-(\d+)/(\d+)')
 _LONGEST = 200  # letters of a reason
+_LONGEST_CLAUSE = 100  # letters of an error of others
+_RETRIED = (408, 425, 429, 500, 502, 503, 504)
+
+REMEDY = 'check the URL and the connection, or download the file'
+"""Of errors that other attempts do not mend."""
 
 
 class RemoteError(OSError):
@@ -42,6 +47,41 @@ class _StatusError(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__()
         self.status, self.message = status, message
+
+
+def failure_of(error: BaseException) -> RemoteError:
+    """Returns the error for one of fsspec and the libraries below it, whose text may contain credentials."""
+    if isinstance(error, RemoteError):
+        return error
+    status = getattr(error, 'status', None)
+    if isinstance(error, FileNotFoundError) or status in (404, 410):
+        return RemoteError('there is no such file')
+    is_denied = isinstance(error, PermissionError) or status in (401, 403, 407)
+    if is_denied or 'redential' in type(error).__name__:
+        return RemoteError(f'access is denied ({_clause(error)}): check the credentials, or sign the URL')
+    is_final = isinstance(error, ValueError | TypeError | ImportError) or 'Redirect' in type(error).__name__
+    if isinstance(status, int) and status >= 400:
+        is_final = status not in _RETRIED
+        return RemoteError(f'{_clause(error)}{f": {REMEDY}" if is_final else ""}', is_final)
+    return RemoteError(_clause(error), is_final)
+
+
+def _clause(error: BaseException) -> str:
+    """Returns what came instead of a file, as a clause; aiohttp's own are written for programmers."""
+    status = getattr(error, 'status', None)
+    if type(error).__name__ == 'TooManyRedirects':
+        return 'the server redirects in a circle'
+    if 'Redirect' in type(error).__name__:
+        return hide_secrets(f'the server redirects to {error}, which is not on the web')[:_LONGEST_CLAUSE]
+    if status == 0:
+        return 'the answer of the server is not HTTP'
+    if isinstance(status, int):
+        return f'the server answers {status} {getattr(error, "message", "")}'.rstrip()
+    if 'Timeout' in type(error).__name__:
+        return f'the server sent nothing for {SILENT_SECONDS:g} seconds'
+    if 'Payload' in type(error).__name__:
+        return 'the answer of the server is not complete'
+    return hide_secrets(f'{error}')[:_LONGEST_CLAUSE] or type(error).__name__
 
 
 class Facts(NamedTuple):
