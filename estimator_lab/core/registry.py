@@ -16,7 +16,7 @@ class ModelEntry(NamedTuple):
 
     Attributes:
       summary: one line for --help.
-      kinds: kinds of examples that it accepts, names in `data.archives.opened`; a run has one of them.
+      kinds: kinds of examples that it accepts, names in `data.archives.kinds`; a run has one of them.
     """
 
     summary: str

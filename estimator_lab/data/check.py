@@ -16,7 +16,7 @@ from estimator_lab.base.printable import escaped, json_text, without_middle
 from estimator_lab.base.progress import Progress, say, say_lines, say_rows, warn
 from estimator_lab.base.settings import setting
 from estimator_lab.data.archives.index import no_examples
-from estimator_lab.data.archives.opened import KINDS, kind_of
+from estimator_lab.data.archives.kinds import KINDS, kind_of
 from estimator_lab.data.examples.kind import CONTRAST, Kind
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members, unreadable

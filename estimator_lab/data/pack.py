@@ -27,7 +27,8 @@ from estimator_lab.base.progress import Progress, say, warn
 from estimator_lab.base.settings import setting, settings_of
 from estimator_lab.base.shares import PART_HELP, part_of
 from estimator_lab.base.version import __version__
-from estimator_lab.data.archives.opened import Archives, Say, kind_of, open_stream
+from estimator_lab.data.archives.kinds import kind_of
+from estimator_lab.data.archives.opened import Archives, Say, open_stream
 from estimator_lab.data.examples.labels import label_of, read_label_table
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
 from estimator_lab.data.images.decode import shrink_image

@@ -9,7 +9,7 @@ from estimator_lab.base.progress import Progress, say
 from estimator_lab.data.archives.index import Index
 from estimator_lab.data.archives.index_file import path_in_cache, path_next_to
 from estimator_lab.data.archives.indexing import build_index
-from estimator_lab.data.archives.opened import kind_of
+from estimator_lab.data.archives.kinds import kind_of
 from estimator_lab.data.sources.formats import format_of
 from estimator_lab.data.sources.source import Source, expand
 

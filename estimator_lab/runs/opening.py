@@ -14,7 +14,7 @@ from estimator_lab.base.version import __version__
 from estimator_lab.core.model import AnyModel
 from estimator_lab.core.params import resolve
 from estimator_lab.core.registry import MODELS, find_model
-from estimator_lab.data.archives.opened import KINDS
+from estimator_lab.data.archives.kinds import KINDS
 from estimator_lab.data.images.decode import BACKGROUNDS
 from estimator_lab.data.images.reader import DECODERS
 from estimator_lab.runs.record import Record, read_record

@@ -84,7 +84,7 @@ class Record:
       decode: value of --decode.
       background: value of --background.
       input: which examples its steps saw.
-      kind: of the examples, a name in `data.archives.opened`.
+      kind: of the examples, a name in `data.archives.kinds`.
       format: number of the record's format.
     """
 

@@ -16,14 +16,8 @@ from estimator_lab.base.settings import check_given
 from estimator_lab.base.shares import part_of
 from estimator_lab.base.suggestions import suggested
 from estimator_lab.core.model import AnyModel, Task
-from estimator_lab.data.archives.opened import (
-    KINDS,
-    Archives,
-    check_kind,
-    only_kind,
-    open_archives,
-    open_stream,
-)
+from estimator_lab.data.archives.kinds import KINDS, check_kind, only_kind
+from estimator_lab.data.archives.opened import Archives, open_archives, open_stream
 from estimator_lab.data.examples.kind import Kind, Reader, ReaderOptions
 from estimator_lab.data.examples.labels import Vocabulary, read_label_table
 from estimator_lab.data.images.decode import ImageShape

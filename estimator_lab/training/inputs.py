@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from estimator_lab.base.errors import DataError, FlagError, hparam, option
 from estimator_lab.core.model import Task
 from estimator_lab.core.registry import MODELS
-from estimator_lab.data.archives.opened import KINDS, Archives, Say, kind_of, only_kind, open_archives
+from estimator_lab.data.archives.kinds import KINDS, kind_of, only_kind
+from estimator_lab.data.archives.opened import Archives, Say, open_archives
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import Vocabulary, read_label_table, read_vocabulary
 from estimator_lab.data.sources.source import expand

@@ -8,7 +8,7 @@ import pytest
 from estimator_lab.base.settings import settings_in_use, settings_of
 from estimator_lab.core.params import parse_hparams, resolve
 from estimator_lab.core.registry import MODELS, find_model
-from estimator_lab.data.archives.opened import KINDS
+from estimator_lab.data.archives.kinds import KINDS
 from estimator_lab.tf1 import tf
 from tests.models.contract.models import SMALL, shape_of
 

@@ -25,8 +25,9 @@ from unittest import mock
 from estimator_lab.api import stream
 from estimator_lab.base.errors import DataError
 from estimator_lab.data import check, pack, tar_index
+from estimator_lab.data.archives.kinds import kind_of
 from estimator_lab.data.archives.one_example import read_example
-from estimator_lab.data.archives.opened import kind_of, open_archives, open_stream
+from estimator_lab.data.archives.opened import open_archives, open_stream
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources.source import source_of
 from tests.robustness.driver import Tally, main

@@ -34,7 +34,7 @@ from estimator_lab.data.archives.index_file import (
     read_index_file,
     write_index_file,
 )
-from estimator_lab.data.archives.opened import KINDS
+from estimator_lab.data.archives.kinds import KINDS
 from estimator_lab.data.examples.labels import (
     Vocabulary,
     label_of,

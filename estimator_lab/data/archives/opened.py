@@ -3,7 +3,7 @@
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -26,20 +26,11 @@ from estimator_lab.data.archives.order import (
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import LabelTable
 from estimator_lab.data.examples.member import Member
-from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources.arrays import ArraySource
-from estimator_lab.data.sources.files import TEXT_BYTES, is_text
-from estimator_lab.data.sources.formats import scan_members
-from estimator_lab.data.sources.reading import Scan
 from estimator_lab.data.sources.remote import THREADS, ahead
-from estimator_lab.data.sources.source import Source, decompressed, expand
-from estimator_lab.data.trees.kind import TREES
-from estimator_lab.data.trees.parse import holds_trees
+from estimator_lab.data.sources.source import Source, expand
 
 Say = Callable[[str], None]
-
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (IMAGES, TREES)}
-"""All kinds of examples."""
 
 PIPE = 'pipe'
 """Name and fingerprint of a source that can be read only once, whose contents are unknown."""
@@ -302,19 +293,6 @@ def open_stream(
     return opened
 
 
-@contextmanager
-def only_kind(sources: Sequence[Source], kind: Kind, taker: str) -> Iterator[None]:
-    """Explains a DataError of the block by examples of another kind, if a source holds some.
-
-    `taker` names what accepts only this kind, with a verb, such as 'This model takes'.
-    """
-    try:
-        yield
-    except DataError:
-        check_kind(sources, kind, taker)
-        raise
-
-
 def _indexes(sources: Sequence[Source], kind: Kind, say: Say) -> Generator[Index, None, None]:
     """Yields the indexes of sources in order; several remote ones are opened at once."""
     far = [source for source in sources if source.is_remote]
@@ -358,43 +336,3 @@ def _plain_name(path: str) -> str:
     """Returns the name of a file for a record: short and printable."""
     name = Path(path).name or path
     return ''.join(letter if letter.isprintable() else '?' for letter in name)[-_LONGEST_NAME:]
-
-
-def kind_of(source: Source, accepted: Sequence[Kind] = (IMAGES, TREES)) -> Kind:
-    """Returns the kind of examples in a source.
-
-    The first kind that is `accepted` if the source can be read only once, or has examples of no such kind.
-    """
-    if len(accepted) == 1 or source.is_pipe:
-        return accepted[0]
-    found = kind_in(source)
-    return found if found and found in accepted else accepted[0]
-
-
-def check_kind(sources: Iterable[Source], kind: Kind, taker: str) -> None:
-    """Raises DataError if a stored source holds examples of another kind.
-
-    `taker` names what accepts only this kind, with a verb, such as 'This model takes'.
-    """
-    for source in sources:
-        other = None if source.is_pipe or kind.accepts(source.name) else kind_in(source)
-        if other not in (None, kind):
-            raise DataError(f'{source.name!r} holds {other.noun}, but {taker} {kind.noun}.')
-
-
-def kind_in(source: Source) -> Kind | None:
-    """Returns the kind of the first example in a stored source; None if there is no example.
-
-    Of a text, the first lines decide: trees, or nothing that is known.
-    """
-    if isinstance(source, ArraySource):
-        return IMAGES
-    try:
-        if not source.is_folder:
-            with source.open() as raw:
-                head = decompressed(raw).peek(TEXT_BYTES)
-            if is_text(head[:TEXT_BYTES]):
-                return TREES if holds_trees(head) else None
-        return IMAGES if next(scan_members(source, IMAGES, Scan(headers_only=True)), None) else None
-    except (DataError, OSError):
-        return None

@@ -128,7 +128,7 @@ class Look:
 
 
 class Kind:
-    """A kind of example; `data.archives.opened` lists them.
+    """A kind of example; `data.archives.kinds` lists them.
 
     Attributes:
       name: in records, indexes and the registry of models.

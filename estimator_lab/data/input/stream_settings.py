@@ -14,7 +14,8 @@ from estimator_lab.base.json_input import shown
 from estimator_lab.base.settings import are_paths, check_given, setting, settings_from
 from estimator_lab.base.shares import Slice
 from estimator_lab.base.suggestions import unknown
-from estimator_lab.data.archives.opened import Archives, kind_of, open_archives
+from estimator_lab.data.archives.kinds import kind_of
+from estimator_lab.data.archives.opened import Archives, open_archives
 from estimator_lab.data.archives.order import Order, Part
 from estimator_lab.data.examples.kind import Arrays, ExampleDecoder, Kind
 from estimator_lab.data.examples.labels import read_label_table

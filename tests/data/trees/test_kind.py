@@ -5,8 +5,9 @@ import gzip
 import numpy as np
 import pytest
 
+from estimator_lab.data.archives.kinds import kind_in, kind_of
 from estimator_lab.data.archives.one_example import read_example
-from estimator_lab.data.archives.opened import kind_in, kind_of, open_archives, open_stream
+from estimator_lab.data.archives.opened import open_archives, open_stream
 from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.input.bad_examples import InputReport
