@@ -146,11 +146,11 @@ def icons() -> Split:
     return _of_classes(_ICONS, draw, 60, 20)._replace(settings={'background': 'white'})
 
 
-def coloured() -> Split:
-    """Returns shapes of five colours of one luminance, the classes, on noise, 24x24."""
+def coloured(**more: tuple[int, int, int]) -> Split:
+    """Returns shapes of five colours of one luminance, the classes, and of more, on noise, 24x24."""
     rng = np.random.default_rng(0)
     colours = {'red': (200, 60, 60), 'green': (30, 135, 30), 'blue': (80, 90, 220), 'ochre': (130, 95, 20)}
-    colours = {**colours, 'violet': (160, 70, 160)}
+    colours = {**colours, 'violet': (160, 70, 160), **more}
 
     def draw(name: str) -> np.ndarray:
         grey = np.repeat(rng.integers(60, 140, (24, 24, 1), np.uint8), 3, axis=2)
@@ -204,6 +204,21 @@ def places() -> Split:
         return image
 
     return _of_classes(('nw', 'ne', 'sw', 'se'), draw, 100, 40)
+
+
+def small_objects(train: int = 40, test: int = 20) -> Split:
+    """Returns a shape of 70 pixels, the class, in any place of a landscape of 1500x1000, grey."""
+    rng = np.random.default_rng(0)
+
+    def draw(name: str) -> np.ndarray:
+        coarse = Image.fromarray(rng.integers(60, 200, (20, 30), np.uint8))
+        picture = coarse.resize((1500, 1000), Image.Resampling.BICUBIC)
+        place = rng.integers(0, (1500 - 70, 1000 - 70)).tolist()
+        around = picture.crop((*place, place[0] + 70, place[1] + 70))
+        picture.paste(Image.fromarray(_shape(rng, name, around, 255, 34)), place)
+        return np.asarray(picture)
+
+    return _of_classes(_SHAPES, draw, train, test)
 
 
 def textures() -> Split:

@@ -4,7 +4,7 @@ python benchmarks/verdicts.py [--count=200 --seed=1]
     trains models on small sets with random settings, of which one is bad; each run at chance, or whose
     reconstructions are hardly better than the mean image, is trained again as its sentence says
 python benchmarks/verdicts.py --planted
-    trains on twelve sets, each with one known cause of a bad result, or none; counts wrong sentences
+    trains on 16 sets, each with one known cause of a bad result, or none; counts wrong sentences
 """
 
 import math
@@ -19,7 +19,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from runner import command_line, machine
-from small_sets import Split, coloured, digits, few_bits, fonts, icons, shapes, textures, uneven
+from small_sets import (
+    Split,
+    coloured,
+    digits,
+    few_bits,
+    fonts,
+    icons,
+    shapes,
+    small_objects,
+    textures,
+    uneven,
+)
 
 from estimator_lab import api
 from estimator_lab.core.params import resolve
@@ -167,7 +178,7 @@ def judged(case: Case, seed: int) -> tuple[bool, str]:
             run = api.fit(case.model, model_dir=Path(folder, 'run'), say=None, **given)
         except api.LabError as error:
             return True, str(error)
-        return _has_learned_nothing(run.metrics), run.result.judgement
+        return case.model != 'gan' and _has_learned_nothing(run.metrics), run.result.judgement
 
 
 def _has_learned_nothing(metrics: Any) -> bool:
@@ -190,6 +201,12 @@ def _of_each(x: np.ndarray, y: np.ndarray, counts: tuple[int, int]) -> tuple[np.
     found = [np.flatnonzero(y == label) for label in sorted(set(y))[:2]]
     rows = np.concatenate([np.resize(each, count) for each, count in zip(found, counts, strict=True)])
     return x[rows], y[rows]
+
+
+def _without(split: Split, label: Any, count: int) -> Split:
+    """Returns that many training images of the label only."""
+    rows = np.flatnonzero((split.y != label) | (np.cumsum(split.y == label) <= count))
+    return split._replace(x=split.x[rows], y=split.y[rows])
 
 
 def _noisy(split: Split, deviation: float) -> Split:
@@ -219,9 +236,13 @@ def planted() -> Iterator[tuple[str, Case, str]]:
     yield none, Case('cnn', none, _only(whole, (380, 20), (57, 3)), 400), ''
     yield '99:1', Case('cnn', '99:1', _only(alike, (990, 10), (60, 60)), 400), 'balanced=true'
     yield 'none, four levels of 16 bits', Case('mlp', 'few levels', _few_levels(whole), 400), ''
-    yield 'twins', Case('mlp', 'twins', _twins(whole), 400), 'data.check'
+    yield (
+        'twins',
+        Case('mlp', 'twins', _twins(whole), 400),
+        '420 training examples equal one of another label',
+    )
     mixed = _mixed_labels(np.random.default_rng(0), Case('cnn', 'digits', whole, 400))
-    yield 'labels at random', mixed, 'labels.*data.check'
+    yield 'labels at random', mixed, 'labels(?!.*data.check)'
     drawn = shapes(120)
     first = np.unique(drawn.y, return_index=True)[1]
     one_of_each = drawn._replace(x=drawn.x[first], y=drawn.y[first])
@@ -236,7 +257,19 @@ def planted() -> Iterator[tuple[str, Case, str]]:
     yield 'deep sigmoids', Case('mlp', 'digits', whole, 400, hparams=deep), 'without .*activation=sigmoid'
     black, bright = icons()._replace(settings={}), coloured()._replace(settings={})
     yield 'black on black', Case('mlp', 'icons', black, 400), 'background=white'
-    yield 'read as grey', Case('mlp', 'colours', bright, 400, {'channels': 1}), 'channels=3'
+    yield 'read as grey', Case('mlp', 'colours', bright, 400, {'channels': 1}), 'no better.*channels=3'
+    lighter = coloured(white=(250, 250, 250), black=(10, 10, 10))._replace(settings={})
+    yield 'poor as grey', Case('cnn', 'colours', lighter, 400, {'channels': 1}), 'is poor.*channels=3'
+    small = Case('cnn', 'small objects', small_objects(), 150, {'image_size': 64})
+    yield 'a small object, few steps', small, '^(?!.*labels:).*image_size'
+    rare = _without(whole, whole.y[0], 3)
+    yield (
+        'a class of three',
+        Case('cnn', 'digits', rare, 400),
+        f'only .*3 training examples of .{whole.y[0]}.,',
+    )
+    fast = Case('gan', 'digits', whole, 600, hparams={'learning_rate': 0.01})
+    yield 'a lost GAN', fast, 'discriminator has won.*learning_rate'
 
 
 def _count_wrong() -> None:
@@ -257,7 +290,7 @@ def main() -> None:
         'first': (0, 'number of the first run, to go on where another process ended'),
         'only': ('', 'part of the name of the models'),
         'minutes': (600, 'after which it ends'),
-        'planted': (False, 'judge twelve sets with known causes instead'),
+        'planted': (False, 'judge 16 sets with known causes instead'),
     }
     given = command_line(__doc__, **flags).parse_args()
     print(machine())

@@ -47,11 +47,7 @@ def _fed(loop_function: _Loop | None, outputs: _Steps, step: int, value: Any) ->
 
 
 def basic_rnn_seq2seq(
-    encoder_inputs: _Steps,
-    decoder_inputs: _Steps,
-    cell: Any,
-    dtype: Any = tf.float32,
-    scope: Any = None,
+    encoder_inputs: _Steps, decoder_inputs: _Steps, cell: Any, dtype: Any = tf.float32, scope: Any = None
 ) -> _Decoded:
     """Decodes from the final state of an encoder: the same cell with other weights."""
     with tf.variable_scope(scope or 'basic_rnn_seq2seq'):

@@ -5,7 +5,7 @@
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,6 @@ _BETTER_BY_CLASS = 1.5  # times as many classes are recognised as by guesses
 _FEW_OF_A_LABEL = 5  # examples
 _UNEVEN = 10  # times as many examples of a label as of another
 _MOSTLY = 0.9  # share of a layer's units
-_TWINS = 'data.check finds equal images with different labels'
 _MOST_NAMED = 3
 _ALIKE = 0.1  # spread of samples, as a share of the images'
 
@@ -37,6 +36,7 @@ class Seen:
       training_loss: of the last step; None if none was taken.
       usual_steps: of a run of the model whose length is not given, at least.
       of_classes: recognised examples of the evaluation, and all of them, of each class; () if unknown.
+      twins: returns how many training examples have the data of an earlier one, and another label.
     """
 
     metrics: Mapping[str, float]
@@ -48,6 +48,7 @@ class Seen:
     training_loss: float | None = None
     usual_steps: int = 0
     of_classes: Sequence[tuple[float, float]] = ()
+    twins: Callable[[], int] = int
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -137,12 +138,18 @@ steps only; try more epochs.'
     if not _guesses(seen):
         is_bad = seen.dead_layer and seen.metrics.get(keys.ACCURACY) != 1
         cure = f'so that they learn nothing: try a smaller {hparam.learning_rate}=...'
-        return f'{seen.dead_layer}, {cure}' if is_bad else judge_classes(seen)
+        return f'{seen.dead_layer}, {cure}' if is_bad else _judge_poor(seen) or judge_classes(seen)
     majority = seen.metrics[keys.MAJORITY_SHARE]
-    cause = next((sentence.format(seen) for holds, sentence in _CAUSES if holds(seen)), likely_cause(seen))
-    return (
-        f'The accuracy is no better than always predicting the most frequent label ({majority:.3f}): {cause}'
-    )
+    guesses = f'always predicting the most frequent label ({majority:.3f})'
+    return f'The accuracy is no better than {guesses}: {next(_causes(seen))}'
+
+
+def _judge_poor(seen: Seen) -> str:
+    """Returns what is suspected of the data if an accuracy is nearer to that of guesses than to 1; or ''."""
+    metrics = seen.metrics
+    accuracy, majority = (metrics.get(name, 1.0) for name in (keys.ACCURACY, keys.MAJORITY_SHARE))
+    is_poor = accuracy < (1 + majority) / 2 and not seen.has_few_steps
+    return f'An accuracy of {accuracy:.3f} is poor: {seen.suspect}' if is_poor and seen.suspect else ''
 
 
 def judge_classes(seen: Seen) -> str:
@@ -199,37 +206,37 @@ def _guesses(seen: Seen) -> bool:
     return metrics.get(keys.MEAN_PER_CLASS_ACCURACY, 0.0) * seen.labels < _BETTER_BY_CLASS
 
 
-# The likely causes of guesses; the first counts: what leaves nothing to learn before what makes it slow.
-_CAUSES: Sequence[tuple[Callable[[Seen], object], str]] = (
-    (lambda seen: seen.cause, '{0.cause}.'),
-    (
-        # Also if it is not a number.
-        lambda seen: seen.labels > 1 and not seen.loss <= 2 * seen.loss_of_guesses,
-        f'training has diverged; try a much smaller {hparam.learning_rate}=...',
-    ),
-    (
-        lambda seen: seen.dead_layer,
-        '{0.dead_layer}, with a loss that has not grown: try {0.cure_of_dead_units}, and look at the pixels, '
-        'by data.check.',
-    ),
-    (lambda seen: seen.blames_data and seen.uneven, f'{{0.uneven}}: try {hparam.balanced}=true.'),
-    (lambda seen: seen.blames_data and seen.suspect, '{0.suspect}'),
-    (
-        lambda seen: seen.blames_data and 0 < seen.examples < _FEW_OF_A_LABEL * seen.labels,
-        'there are {0.examples} training examples of {0.labels} labels; train on more.',
-    ),
-    (
-        lambda seen: (
-            seen.training_loss is not None and keys.NODE_LOSS not in seen.metrics and seen.is_learned
-        ),
-        f'what was learned of the training examples does not hold for others: look at their labels; '
-        f'{_TWINS}.',
-    ),
-    (
-        lambda seen: not seen.given and not seen.has_few_steps,
-        f'the examples hardly tell their labels, at settings that suit most data: look at both; {_TWINS}.',
-    ),
-)
+def _causes(seen: Seen) -> Iterator[str]:
+    """Yields the likely causes of guesses: what leaves nothing to learn before what makes it slow."""
+    if seen.cause:
+        yield f'{seen.cause}.'
+    if seen.labels > 1 and not seen.loss <= 2 * seen.loss_of_guesses:  # also if it is not a number
+        yield f'training has diverged; try a much smaller {hparam.learning_rate}=...'
+    if seen.dead_layer:
+        cure = f'try {seen.cure_of_dead_units}, and look at the pixels, by data.check.'
+        yield f'{seen.dead_layer}, with a loss that has not grown: {cure}'
+    if seen.blames_data:
+        yield from _causes_in_data(seen)
+    also = f' Also, {seen.suspect}' if seen.has_few_steps and seen.suspect else ''
+    yield f'{likely_cause(seen)}{also}'
+
+
+def _causes_in_data(seen: Seen) -> Iterator[str]:
+    if seen.uneven:
+        yield f'{seen.uneven}: try {hparam.balanced}=true.'
+    if twins := seen.twins():
+        yield f'{twins:,} training examples equal one of another label: look at them, by data.check.'
+    if seen.suspect:
+        yield seen.suspect
+    if 0 < seen.examples < _FEW_OF_A_LABEL * seen.labels:
+        yield f'there are {seen.examples} training examples of {seen.labels} labels; train on more.'
+    if seen.training_loss is not None and seen.is_learned and keys.NODE_LOSS not in seen.metrics:
+        yield (
+            'what was learned of the training examples does not hold for others: train on more, or look at '
+            'some and their labels.'
+        )
+    if not seen.given:
+        yield 'the examples hardly tell their labels, at settings that suit most data: look at both.'
 
 
 def likely_cause(seen: Seen, otherwise: str = '') -> str:

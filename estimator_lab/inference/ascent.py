@@ -25,6 +25,7 @@ MOST_SIDE = 448
 
 _OCTAVES, _OCTAVE_SCALE = 4, 1.4
 _JITTER, _JITTERS_A_SIDE = 32, 6  # pixels by which a step shifts the image, at most
+_JITTERS_OF_PLACES = 16  # the same where weights belong to a place: with 6, classes are clouds
 _PACE = 1.5  # mean change of a pixel in a step, in grey levels of 255: DeepDream's
 _TV = 0.1  # weight of the total variation's gradient; the objective's has mean absolute value 1
 _LARGEST = 3.0  # value of a gradient, in standard deviations
@@ -32,6 +33,7 @@ _FLAT = 1e-6  # the square of a thousandth of the range: smaller gradients of pi
 _CONTRAST = 0.1  # standard deviation of amplitudes at the start: fainter noise moves few channels
 _AMPLITUDE = 0.25  # of a wave of one pixel for a parameter of 1
 _COARSE = 1.5  # slope of the amplitudes; with 1, classes are full of dots, with 2, without detail
+_COARSE_PLACES = 2.0  # the same where weights belong to a place: with 1.5, dots fill whole areas
 _FINE = 1.0  # the same for strokes; with 0.7, the finest waves fill some pictures
 _WIDEST = 20  # length of the longest wave of strokes, in the layer's own pixels
 _LEAST_WAVES = 1.5  # in the picture: a single one is a light area next to a dark one
@@ -155,8 +157,9 @@ class AscentObjective:
     def waves(self, shape: Sequence[int], rng: np.random.Generator) -> 'Waves':
         """Returns pictures that are sums of waves, in the same session; see `Waves`."""
         with self._images.graph.as_default():
-            longest = None if self.layer.sees_whole_images else _WIDEST * self.stride
-            return Waves(self._session, shape, longest, rng)
+            if not self.layer.sees_whole_images:
+                return Waves(self._session, shape, _FINE, _WIDEST * self.stride, rng)
+            return Waves(self._session, shape, _COARSE_PLACES if self.layer.fixed else _COARSE, None, rng)
 
     @property
     def stride(self) -> float:
@@ -251,7 +254,8 @@ def _jittered_gradient(
     """Returns the gradient of images shifted at random, so that borders of windows leave no trace."""
     sides = images.shape[1:3]
     _, *window = objective.windows(images)[0]
-    reach = min(_JITTER, round(min(sides) / _JITTERS_A_SIDE))
+    jitters_a_side = _JITTERS_OF_PLACES if objective.layer.fixed else _JITTERS_A_SIDE
+    reach = min(_JITTER, round(min(sides) / jitters_a_side))
     # With several windows, half of one hides the seams.
     most = [
         max((part.stop - part.start) // 2, reach) if part.stop - part.start < side else reach
@@ -320,18 +324,23 @@ class Waves:
     Args:
       session: of the current graph.
       shape: (n, height, width, channels).
+      slope: power of the frequency by which amplitudes are divided.
       longest: length of the longest wave of strokes, in pixels; None for outlines.
       rng: draws the parameters.
     """
 
     def __init__(
-        self, session: Any, shape: Sequence[int], longest: float | None, rng: np.random.Generator
+        self,
+        session: Any,
+        shape: Sequence[int],
+        slope: float,
+        longest: float | None,
+        rng: np.random.Generator,
     ) -> None:
         count, height, width, channels = shape
         side = max(height, width)
         frequencies = np.hypot(np.fft.fftfreq(height)[:, np.newaxis], np.fft.rfftfreq(width))
         waves_a_side = np.maximum(side * frequencies, 1)
-        slope = _COARSE if longest is None else _FINE
         scale = _AMPLITUDE * np.sqrt(height * width) * side / waves_a_side**slope
         if longest is not None:
             scale *= frequencies * min(longest, side / _LEAST_WAVES) > 1

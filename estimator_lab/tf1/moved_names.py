@@ -96,7 +96,7 @@ NAMES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
         'tensorflow.python.framework.indexed_slices': names(
             'IndexedSlices IndexedSlicesValue convert_to_tensor_or_indexed_slices '
             'convert_n_to_tensor_or_indexed_slices internal_convert_to_tensor_or_indexed_slices '
-            'internal_convert_n_to_tensor_or_indexed_slices',
+            'internal_convert_n_to_tensor_or_indexed_slices'
         ),
         'tensorflow.python.framework.tensor_conversion': names('convert_to_tensor_v2'),
         'tensorflow.python.framework.tensor_conversion_registry': names(
@@ -104,14 +104,10 @@ NAMES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
         ),
     },
     'tensorflow.python.framework.graph_util': {
-        'tensorflow.python.framework.convert_to_constants': names('convert_variables_to_constants'),
+        'tensorflow.python.framework.convert_to_constants': names('convert_variables_to_constants')
     },
-    'tensorflow.python.ops.array_ops': {
-        'tensorflow.python.ops.array_ops_stack': names('stack unstack'),
-    },
-    'tensorflow.python.ops.standard_ops': {
-        'tensorflow.python.ops.array_ops_stack': names('stack unstack'),
-    },
+    'tensorflow.python.ops.array_ops': {'tensorflow.python.ops.array_ops_stack': names('stack unstack')},
+    'tensorflow.python.ops.standard_ops': {'tensorflow.python.ops.array_ops_stack': names('stack unstack')},
     'tensorflow.python.ops.math_ops': {
         'tensorflow.python.ops.bincount_ops': names('bincount_v1'),
         'tensorflow.python.ops.special_math_ops': names('bessel_i0e bessel_i1e'),
@@ -141,41 +137,33 @@ NAMES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
         'tensorflow.python.ops.variable_v1': names(variable='VariableV1'),
     },
     'tensorflow.python.ops.resource_variable_ops': {
-        'tensorflow.python.ops.ref_variable': names('_from_proto_fn _to_proto_fn'),
+        'tensorflow.python.ops.ref_variable': names('_from_proto_fn _to_proto_fn')
     },
-    'tensorflow.python.ops.random_ops': {
-        'tensorflow.python.ops.random_crop_ops': names('random_crop'),
-    },
-    'tensorflow.python.util.nest': {
-        'tensorflow.python.util.nest': names(is_sequence='is_nested'),
-    },
-    'tensorflow.python.data.util.nest': {
-        'tensorflow.python.data.util.nest': names(is_sequence='is_nested'),
-    },
+    'tensorflow.python.ops.random_ops': {'tensorflow.python.ops.random_crop_ops': names('random_crop')},
+    'tensorflow.python.util.nest': {'tensorflow.python.util.nest': names(is_sequence='is_nested')},
+    'tensorflow.python.data.util.nest': {'tensorflow.python.data.util.nest': names(is_sequence='is_nested')},
     'tensorflow.python.training.checkpoint_management': {
         'tensorflow.python.checkpoint.checkpoint_management': names(
             'CheckpointManager checkpoint_exists generate_checkpoint_state_proto get_checkpoint_mtimes '
             'get_checkpoint_state latest_checkpoint meta_graph_filename remove_checkpoint '
-            'update_checkpoint_state update_checkpoint_state_internal',
-        ),
+            'update_checkpoint_state update_checkpoint_state_internal'
+        )
     },
     'tensorflow.python.pywrap_tensorflow': {
-        'tensorflow.python.training.py_checkpoint_reader': names('NewCheckpointReader'),
+        'tensorflow.python.training.py_checkpoint_reader': names('NewCheckpointReader')
     },
     'tensorflow.python.layers.layers': {
-        'tensorflow.compat.v1.layers': names('BatchNormalization batch_normalization'),
+        'tensorflow.compat.v1.layers': names('BatchNormalization batch_normalization')
     },
     'tensorflow.python.layers.normalization': {
-        'tensorflow.compat.v1.layers': names('BatchNormalization batch_normalization'),
+        'tensorflow.compat.v1.layers': names('BatchNormalization batch_normalization')
     },
-    'tensorflow.python.data.ops.dataset_ops': {
-        'tensorflow.python.data.ops.options': names('Options'),
-    },
+    'tensorflow.python.data.ops.dataset_ops': {'tensorflow.python.data.ops.options': names('Options')},
     'tensorflow.python.feature_column.feature_column_v2': {
-        'tensorflow.python.feature_column.feature_column_v2_types': names('FeatureColumn'),
+        'tensorflow.python.feature_column.feature_column_v2_types': names('FeatureColumn')
     },
     'tensorflow.python.eager.def_function': {
-        'tensorflow.python.eager.polymorphic_function.polymorphic_function': names('Function'),
+        'tensorflow.python.eager.polymorphic_function.polymorphic_function': names('Function')
     },
     # What TensorFlow 1.0 renamed.
     'tensorflow.compat.v1': {
@@ -202,7 +190,7 @@ NAMES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
         f'{_V1}.nn': names(
             **{'rnn': 'static_rnn', 'bidirectional_rnn': 'static_bidirectional_rnn'},
             **{'state_saving_rnn': 'static_state_saving_rnn', 'deconv2d': 'conv2d_transpose'},
-        ),
+        )
     },
     f'{_V1}.image': {f'{_V1}.image': names(per_image_whitening='per_image_standardization')},
     # Of the Estimator's package, and of the one with its contents that TensorFlow 2.15 still has.

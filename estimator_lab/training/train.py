@@ -3,17 +3,19 @@
 import atexit
 import contextlib
 import functools
+import itertools
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from estimator_lab.base.errors import LabError, hparam, option, without_dashes
+from estimator_lab.base.errors import DataError, LabError, hparam, option, without_dashes
 from estimator_lab.base.files import listed
 from estimator_lab.base.interrupts import Interrupted, StopSwitch
 from estimator_lab.base.keys import RECORD
 from estimator_lab.base.outputs import locked, made_folder
 from estimator_lab.core.judgement import Seen
+from estimator_lab.data.examples.member import count_twins
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.weights.checkpoint import all_finite
@@ -21,6 +23,8 @@ from estimator_lab.tf1 import deterministic_operations, tf
 from estimator_lab.training.plan import Plan
 from estimator_lab.training.stage_training import StageTraining
 from estimator_lab.training.stages import Stage, saved_step
+
+_MOST_COMPARED = 10_000  # examples; they are read again
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,10 @@ def train(plan: Plan) -> Result:
     usual = sum(phase.least_steps for phase in plan.architecture.phases(plan.params))
     train, of_classes = plan.inputs.train, trainings[-1].evaluations.of_classes
     counts = {} if train.total is None else train.counts
-    seen = Seen(metrics, plan.params, pretrained, counts, look.cause, look.suspect, loss, usual, of_classes)
+    twins = functools.partial(_twins, plan)
+    seen = Seen(
+        metrics, plan.params, pretrained, counts, look.cause, look.suspect, loss, usual, of_classes, twins
+    )
     return Result(
         metrics=metrics,
         pretrained=pretrained,
@@ -133,6 +140,16 @@ def newest_step(plan: Plan) -> int:
       DataError: the checkpoint is damaged.
     """
     return max(saved_step(stage.folder) or 0 for stage in plan.stages)
+
+
+def _twins(plan: Plan) -> int:
+    """Returns the number of training examples that equal one of another label; 0 for a pipe, read once."""
+    train = plan.inputs.train
+    if not train.indexes:
+        return 0
+    with contextlib.suppress(DataError):  # the training has ended well, whatever has become of its data
+        return count_twins(itertools.islice(train.order().epoch(0), _MOST_COMPARED))
+    return 0
 
 
 @contextlib.contextmanager

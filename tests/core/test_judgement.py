@@ -22,13 +22,15 @@ def judgement(metrics=(), seen=(), **params):
 DEAD = {'dead_units/dense': 1.0}
 BLACK = {'cause': 'all pixels are black'}
 GREY = {'suspect': 'the images are read as grey'}
+TWINS = {'twins': lambda: 1200, **GREY}
 RATE = {'given': ('learning_rate',)}
 DIVERGED = 'training has diverged; try a much smaller --hparams=learning_rate=...'
 ALL_DEAD = '100% of the units of layer dense are 0 for all images, with a loss that has not grown: try '
 FEW_STEPS = 'it has taken few steps only; try more --epochs.'
 FEW_EXAMPLES = 'there are 49 training examples of 10 labels; train on more.'
 OF_THE_RATE = 'the learning rate is probably unsuitable; try another --hparams=learning_rate=...'
-NOT_FOR_OTHERS = 'what was learned of the training examples does not hold for others: look at their '
+NOT_FOR_OTHERS = 'what was learned of the training examples does not hold for others: train on more, or look '
+EQUAL = '1,200 training examples equal one of another label: look at them, by data.check.'
 HARDLY = 'the examples hardly tell their labels, at settings that suit most data'
 UNEVEN = {'training_loss': 0.05, 'counts': {'a': 990, 'b': 10}}
 
@@ -53,7 +55,12 @@ UNEVEN = {'training_loss': 0.05, 'counts': {'a': 990, 'b': 10}}
         ({'loss': 50.0}, {}, BLACK, 'all pixels are black.'),
         ({}, {}, GREY, 'the images are read as grey'),
         (DEAD, {}, GREY, ALL_DEAD),
-        ({'global_step': 60}, {}, GREY, FEW_STEPS),
+        ({'global_step': 60}, {}, GREY, f'{FEW_STEPS} Also, the images are read as grey'),
+        ({'global_step': 150}, {}, {'training_loss': 0.1}, FEW_STEPS),
+        # Of labels is spoken first if some are known to be wrong, and else last.
+        ({}, {}, TWINS, EQUAL),
+        ({}, RATE, {'training_loss': 2.3, **TWINS}, OF_THE_RATE),
+        ({'global_step': 60}, {}, TWINS, FEW_STEPS),
         ({}, {}, {'counts': {'0': 49}}, FEW_EXAMPLES),
         ({}, {}, {'counts': {'0': 50}}, HARDLY),
         ({'global_step': 100}, RATE, {}, FEW_STEPS),
@@ -113,6 +120,22 @@ def test_a_dead_layer_is_said_of_a_good_result_too_unless_every_image_is_right()
     dead = {'dead_units/conv2': 0.93, 'dead_units/dense': 0.2}
     assert judgement({'accuracy': 0.97, **dead}).startswith('93% of the units of layer conv2 are 0 for all')
     assert judgement({'accuracy': 1.0, **dead}) == ''
+
+
+@pytest.mark.parametrize(
+    ('accuracy', 'metrics', 'seen', 'is_said'),
+    [
+        (0.42, {}, GREY, True),
+        (0.42, {}, {}, False),
+        (0.42, {'global_step': 60}, GREY, False),
+        # Half of the way from the guesses, 0.1, to 1 is 0.55.
+        (0.54, {}, GREY, True),
+        (0.56, {}, GREY, False),
+    ],
+)
+def test_what_is_suspected_is_said_of_a_poor_result_too(accuracy, metrics, seen, is_said):
+    said = judgement({'accuracy': accuracy, 'mean_per_class_accuracy': accuracy, **metrics}, seen)
+    assert said == f'An accuracy of {accuracy:.3f} is poor: the images are read as grey' * is_said
 
 
 def test_models_without_an_accuracy_are_not_judged():

@@ -1,6 +1,7 @@
 """Objectives against NumPy, gradients against central differences, and what the steps do to images."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -173,6 +174,23 @@ def test_waves_start_as_faint_noise_of_all_frequencies_and_climb(vgg, shape):
     assert (after > before).all()
 
 
+@pytest.mark.parametrize(('name', 'most'), [('conv1', 8), ('dense', 3), ('logits', 3)])
+def test_images_are_shifted_less_where_weights_belong_to_a_place(cnn, name, most):
+    """Of 48 pixels, a sixth or a sixteenth: each column of the image is its number."""
+    window = (slice(None), slice(0, 48), slice(0, 48))
+    objective = SimpleNamespace(layer=find_layer(cnn, name), windows=lambda images: [window])
+    shifts, ramp = set(), np.tile(np.arange(48, dtype=np.float32), (48, 1))[np.newaxis, ..., np.newaxis]
+
+    def gradient(images, channels):
+        shifts.add(int(images[0, 0, 24, 0] - 24))
+        return images
+
+    objective.gradient, rng = gradient, np.random.default_rng(1)
+    for _ in range(200):
+        ascent._jittered_gradient(objective, ramp, [0], rng)
+    assert (min(shifts), max(shifts)) == (-most, most)
+
+
 def test_waves_of_classes_are_coarser(cnn):
     spectra = []
     for name in ('conv1', 'logits'):
@@ -221,7 +239,7 @@ def test_strokes_along_both_axes_grow_alike_and_fill_the_picture_more_than_once(
     """Waves of two parameters moved half as far as those of one with twice the gain."""
     down, right = np.mgrid[:36, :36] / 36
     uphill = (np.cos(2 * np.pi * 4 * down) + np.cos(2 * np.pi * 4 * right))[np.newaxis, ..., np.newaxis]
-    waves = Waves(session, (1, 36, 36, 1), 40.0, np.random.default_rng(1))
+    waves = Waves(session, (1, 36, 36, 1), 1.0, 40.0, np.random.default_rng(1))
     start = power_of(waves)
     assert start[:2, :2].max() < 1e-6 * start.mean() < start[0, 2]
     for _ in range(60):

@@ -179,6 +179,13 @@ def open_image(data: bytes) -> Image.Image:
 
 
 @_one_error
+def size_of(data: bytes) -> tuple[int, int]:
+    """Returns the width and height of an image in pixels, without decoding it; raises BadExampleError."""
+    with _opened(data) as image:
+        return image.size
+
+
+@_one_error
 def shrink_image(data: bytes, side: int) -> bytes:
     """Scales an image down so that its shorter side becomes `side` pixels, and encodes it as JPEG.
 

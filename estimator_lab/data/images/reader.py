@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from estimator_lab.data.images.decode import (
     open_image,
     prepared_formats,
     resize_pixels,
+    size_of,
 )
 from estimator_lab.data.images.fast_decode import decode_image_fast, decode_images_fast
 from estimator_lab.data.images.options import ImageOptions
@@ -44,6 +46,7 @@ _MOST_SAMPLED, _LEAST_SAMPLED = 2**24, 4  # pixels of a channel in all, and imag
 _OUTLIERS = 0.1  # percent of the pixels on each side
 _USUAL = 0.1  # from 0 and from 1, within which a range is taken for [0, 1]
 _TINT = 0.1
+_MUCH_SMALLER = 4  # times, each way: an object of a tenth of an image has three pixels of 128
 _LEAST_LEVELS = 2  # of 16 bits; 1 is a rounding error
 _LEAST_RANGE = 0.03  # all images are nearly one grey: no contrast is there to be stretched
 _LEAST_DEVIATION = 0.05  # of pixels that fill [0, 1]: images that hardly differ are not magnified more
@@ -203,7 +206,7 @@ class ImageKind(Kind):
 
 
 def _look_at(options: ImageOptions, members: Sequence[Member]) -> Look:
-    channels = options.shape.channels
+    height, width, channels = options.shape
     in_colour = options.shape._replace(channels=max(MODES))  # whether they have any is looked at, too
     plain = replace(options, shape=in_colour, augmentation=None, floats=True)
 
@@ -234,12 +237,27 @@ def _look_at(options: ImageOptions, members: Sequence[Member]) -> Look:
             placed = f'transparent images are placed on {options.background}'
             cause = f'{cause}; {placed}: {option.background}={other}'
         return replace(look, caution=f'Warning: {cause}.', cause=cause)
+    caution, suspects = '', []
     if channels == 1 and _are_coloured(colours):
-        colour = f'{option.channels}=3'
-        note = f'Images are in colour, and are read as grey: {colour} keeps their colours.'
-        suspect = f'the images are in colour, but are read as grey; try {colour}.'
-        return replace(look, caution=note, suspect=suspect)
-    return look
+        caution = f'Images are in colour, and are read as grey: {option.channels}=3 keeps their colours.'
+        suspects = [f'in colour, but are read as grey; try {option.channels}=3']
+    across, down = _usual_size(members)
+    if min(across / width, down / height) >= _MUCH_SMALLER:
+        small = f'of {across}x{down} pixels, but are read at {width}x{height}, where small objects vanish'
+        suspects.append(f'{small}; try crops around them, or a larger {option.image_size}=...')
+    suspect = f'the images are {". They are ".join(suspects)}.' if suspects else ''
+    return replace(look, caution=caution, suspect=suspect)
+
+
+def _usual_size(members: Sequence[Member]) -> tuple[int, int]:
+    """Returns the median of the widths of images, and that of their heights, in pixels."""
+    sizes = [
+        data.shape[1::-1] if isinstance(data, np.ndarray) else or_why(size_of, data)
+        for data in read_members(members)
+    ]
+    good = [size for size in sizes if not isinstance(size, BadExampleError)]
+    width, height = (statistics.median_low(column) for column in zip(*good, strict=True))
+    return width, height
 
 
 def _are_coloured(pixels: np.ndarray) -> bool:

@@ -54,11 +54,7 @@ def predict_spec(args: Args[Any], made: Reconstructed) -> EstimatorSpec:
     error float32 [batch] and, if the input has them, key string [batch].
     """
     with tf.name_scope('predictions'):
-        predictions = {
-            keys.CODE: made.code,
-            keys.RECONSTRUCTION: made.reconstruction,
-            keys.ERROR: made.error,
-        }
+        predictions = {keys.CODE: made.code, keys.RECONSTRUCTION: made.reconstruction, keys.ERROR: made.error}
     return prediction_spec(predictions, args.features)
 
 

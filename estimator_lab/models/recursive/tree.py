@@ -172,11 +172,7 @@ def _write_rows(values: Tensor, rows: Tensor, new: Tensor) -> Tensor:
 
 
 def _invariants(cell: TreeCell) -> tuple[Any, ...]:
-    return (
-        tf.TensorShape([]),
-        tf.TensorShape([None, cell.width]),
-        tf.TensorShape([None, cell.linear_size]),
-    )
+    return (tf.TensorShape([]), tf.TensorShape([None, cell.width]), tf.TensorShape([None, cell.linear_size]))
 
 
 def quadtree_states(

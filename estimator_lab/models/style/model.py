@@ -173,9 +173,7 @@ def perceived_losses(perceptual_loss: PerceptualLoss, photos: Tensor, mix: Tenso
     def losses_of(pictures: Tensor) -> Losses:
         maps = perceive(pictures, list({**targets, content: None}))
         return Losses(
-            content_losses(maps[content], wanted),
-            style_losses(maps, targets),
-            total_variation(pictures),
+            content_losses(maps[content], wanted), style_losses(maps, targets), total_variation(pictures)
         )
 
     return losses_of
@@ -265,10 +263,7 @@ def _eval_spec(args: Args[Params], losses: Losses, of_photos: Losses, loss: Tens
         metrics = {name: tf.metrics.mean(values) for name, values in means.items()}
         metrics[keys.TOTAL_EXAMPLES] = evaluated_images(losses.content)
     return tf.estimator.EstimatorSpec(
-        args.mode,
-        loss=loss,
-        eval_metric_ops=metrics,
-        predictions={keys.ERROR: losses.total(params)},
+        args.mode, loss=loss, eval_metric_ops=metrics, predictions={keys.ERROR: losses.total(params)}
     )
 
 

@@ -202,9 +202,7 @@ class _DescentOptimizer(SecondOrderOptimizer):
         lengths = norm(at.gradient) * norm(direction.vector)
         leads_down = tf.is_finite(slope) & (slope < -epsilon(slope.dtype) * lengths)
         direction, state = tf.cond(
-            leads_down,
-            lambda: (direction, progress.state),
-            lambda: (_steepest(at), _cleared(progress.state)),
+            leads_down, lambda: (direction, progress.state), lambda: (_steepest(at), _cleared(progress.state))
         )
 
         def along(step: Any) -> tuple[Point, Any]:

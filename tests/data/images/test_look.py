@@ -75,6 +75,35 @@ def test_colour_images_are_said_to_be_read_as_grey(tmp_path, monkeypatch, tint, 
     assert line not in opened(dataclasses.replace(chosen, data=(str(built_in),)))[1]
 
 
+@pytest.mark.parametrize(
+    ('size', 'shape', 'suspected'),
+    [
+        (
+            (64, 32),
+            {'image_size': 8},
+            'of 64x32 pixels, but are read at 8x8, where small objects vanish; try crops',
+        ),
+        ((64, 31), {'image_size': 8}, ''),
+        ((31, 64), {'image_size': 8}, ''),
+        ((64, 32), {'image_size': 9}, ''),
+    ],
+)
+@pytest.mark.parametrize('in_memory', [False, True])
+def test_images_that_are_read_much_smaller_are_suspected(tmp_path, size, shape, suspected, in_memory):
+    """Of 6 images, the middle one counts."""
+    images = [Image.new('L', size, n) for n in range(5)] + [Image.new('L', (900, 900))]
+    chosen = settings(tmp_path, images, model='mlp', **shape)
+    members = [*stream_members(chosen.data[0])]
+    if in_memory:
+        members = [
+            member._replace(data=np.asarray(image)[..., np.newaxis], source=None)
+            for member, image in zip(members, images, strict=True)
+        ]
+    look = IMAGES.look(chosen, members)
+    assert look.suspect[: 15 + len(suspected)] == (f'the images are {suspected}' if suspected else '')
+    assert look.caution == ''
+
+
 def test_the_mean_image_and_the_range(tmp_path):
     images = [picture(n) for n in range(6)]
     look = looked(settings(tmp_path, images, image_size=24))
