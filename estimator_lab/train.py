@@ -9,8 +9,10 @@ from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.interrupts import interrupted_status
 from estimator_lab.base.progress import say, say_lines, say_rows
 from estimator_lab.base.settings import settings_that_are
+from estimator_lab.base.sizes import shown_size
 from estimator_lab.base.urls import hide_secrets
 from estimator_lab.core.registry import MODELS, find_model
+from estimator_lab.data.archives.blocks import WINDOW
 from estimator_lab.training.checks import prepared
 from estimator_lab.training.settings import TrainSettings
 
@@ -107,6 +109,9 @@ def _size(archives: 'Archives') -> str:
 
 
 def _shuffling(archives: 'Archives', buffer: int) -> str:
+    if archives.block_size:
+        size, noun = shown_size(archives.block_size), archives.kind.noun
+        return f'blocks of {size}, and {noun} within {WINDOW} of them, in each epoch'
     if archives.has_random_access:
         return f'all {archives.kind.noun}, in each epoch'
     return f'within a buffer of {buffer:,} {archives.kind.noun} of the stream'

@@ -81,6 +81,10 @@ def stream(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], **s
         - rank, world_size: number of this process, from 0, and of processes that share the data. All read the
           same archives.
         - shuffle_buffer: encoded examples held for shuffling compressed archives; 10,000 by default.
+        - shuffle_blocks: size of the blocks in which archives are shuffled and read, such as '8M', the
+          default for URLs; '0' shuffles single examples. docs/archives.md says what that means.
+        - cache: how much of remote archives is kept on this machine's disk: '20G'; '4G' by default, '0'
+          for none.
         - augment: random changes to the pixels, as --augment.
         - labels: table with a name and a label in each line; None for folders and files next to the examples.
         - vocabulary: labels in the order of their class ids, such as `labels` of the stream of training; None

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from estimator_lab.base.errors import DataError, FlagError, hparam, option
+from estimator_lab.base.sizes import parse_size
 from estimator_lab.core.model import Task
 from estimator_lab.core.registry import MODELS
 from estimator_lab.data.archives.kinds import KINDS, kind_of, only_kind
 from estimator_lab.data.archives.opened import Archives, Say, open_archives
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import Vocabulary, read_label_table, read_vocabulary
+from estimator_lab.data.sources import remote
 from estimator_lab.data.sources.source import expand
 from estimator_lab.training.checks import parse_split
 from estimator_lab.training.settings import TrainSettings
@@ -65,18 +67,20 @@ def open_inputs(settings: TrainSettings, task: Task, known_labels: Sequence[str]
     """
     train_part, eval_part = parse_split(settings.split)
     table = read_label_table(settings.labels)
+    if settings.cache:
+        remote.keep(parse_size(option.cache, settings.cache))
     with _naming(option.data, settings):
         sources = expand(settings.data, say, table=table)
     kind = kind_of(sources[0], [KINDS[name] for name in MODELS[settings.model].kinds])
     check_settings_for(kind, settings, KINDS.values())
     taker = f'{option.model}={settings.model} takes'
     with _naming(option.data, settings), only_kind(sources, kind, taker):
-        given = open_archives(sources, kind, settings.use_damaged, say)
+        given = open_archives(sources, kind, settings.use_damaged, say).in_blocks(settings.shuffle_blocks)
     if settings.eval_data:
         with _naming(option.eval_data, settings):
             others = expand(settings.eval_data, say, table=table)
             with only_kind(others, kind, taker):
-                evaluation = open_archives(others, kind, settings.use_damaged, say)
+                evaluation = open_archives(others, kind, settings.use_damaged, say).in_blocks('')
         if evaluation.total is None:
             raise FlagError(
                 f'{option.eval_data}={",".join(settings.eval_data)} can be read only once, but each '
@@ -159,6 +163,7 @@ def open_pretraining(settings: TrainSettings, inputs: Inputs, say: Say) -> Input
     if settings.pretrain_data:
         with _naming(option.pretrain_data, settings):
             train = open_archives(settings.pretrain_data, inputs.train.kind, settings.use_damaged, say)
+            train = train.in_blocks(settings.shuffle_blocks)
         inputs = replace(inputs, train=train, flag=option.pretrain_data)
     if inputs.train.total is None:
         raise FlagError(

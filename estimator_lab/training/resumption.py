@@ -8,7 +8,8 @@ from typing import Any
 
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.settings import settings_that_are
-from estimator_lab.data.archives.opened import Identity
+from estimator_lab.base.sizes import shown_size
+from estimator_lab.data.archives.opened import Archives, Identity
 from estimator_lab.data.archives.places import pack, unpack
 from estimator_lab.runs.record import InputRecord
 from estimator_lab.training.cluster import Cluster
@@ -62,7 +63,7 @@ def record_of(settings: TrainSettings, inputs: Inputs, cluster: Cluster, step: i
         'batch_size': settings.batch_size * cluster.batches_a_step,  # of all workers, however many they are
         'workers': cluster.workers,
         'labels': inputs.train.table.fingerprint if inputs.train.table else '',
-        'shuffling': _shuffling(settings.shuffle_buffer, inputs.train.has_random_access),
+        'shuffling': _shuffling(settings.shuffle_buffer, inputs.train),
     }
     for name in _RECORDED:
         value = getattr(settings, name)
@@ -137,11 +138,14 @@ def _shown(value: Any) -> str:
     return 'none' if value == '' else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _shuffling(buffer: int, is_whole: bool) -> str:
+def _shuffling(buffer: int, data: Archives) -> str:
     """Returns how examples are shuffled, to end a clause."""
     if buffer <= 1:
         return 'in stored order'
-    return 'shuffled as a whole by a formula' if is_whole else f'shuffled in a buffer of {buffer}'
+    if not data.has_random_access:
+        return f'shuffled in a buffer of {buffer}'
+    size = data.block_size
+    return f'shuffled by blocks of {shown_size(size)}' if size else 'shuffled as a whole by a formula'
 
 
 def _differences(flag: str, before: Sequence[Identity], now: Sequence[Identity]) -> list[str]:

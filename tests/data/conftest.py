@@ -37,9 +37,9 @@ def short_pauses(monkeypatch, tmp_path):
     remote.opened.clear()
     monkeypatch.setenv('NO_PROXY', '127.0.0.1')
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    remote.MEGABYTES_KEPT = 0
+    remote.keep(0)
     yield
-    remote.MEGABYTES_KEPT = 4096
+    remote.keep(4096 * 2**20)
 
 
 @pytest.fixture

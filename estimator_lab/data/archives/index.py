@@ -29,8 +29,10 @@ from estimator_lab.data.archives.index_file import (
 )
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import FROM_SIDECARS
-from estimator_lab.data.examples.member import BadExampleError, ChangedError, Data, Member
+from estimator_lab.data.examples.member import BadExampleError, ChangedError, Data, Member, MemberBytes
+from estimator_lab.data.sources import remote
 from estimator_lab.data.sources.arrays import ArraySource
+from estimator_lab.data.sources.blocks import BlockFile
 from estimator_lab.data.sources.formats import scan_members
 from estimator_lab.data.sources.reading import Format, Scan, Stored, open_stored
 from estimator_lab.data.sources.source import Source, errors_naming
@@ -115,8 +117,11 @@ class Index:
         """Returns a member, without its data."""
         return self.members([row])[0]
 
-    def members(self, rows: Sequence[int], epoch: int = 0) -> list[Member]:
-        """Returns members, without their data, as they are scheduled for an epoch."""
+    def members(self, rows: Sequence[int], epoch: int = 0, source: MemberBytes | None = None) -> list[Member]:
+        """Returns members, without their data, as they are scheduled for an epoch.
+
+        Their data are read by `source`, by default this index.
+        """
         members = []
         archive, labels = self.source.name, self.labels
         places = [self._table[rows[0]].item()] if len(rows) == 1 else self._table[rows].tolist()
@@ -131,7 +136,7 @@ class Index:
                     size=size,
                     row=row,
                     epoch=epoch,
-                    source=self,
+                    source=source or self,
                     headers=headers,
                     checksum=checksum,
                 )
@@ -159,15 +164,24 @@ class Index:
         if self.damage and rows.stop == len(self):
             raise DataError(self.damage)
 
-    def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
+    def column(self, name: str) -> np.ndarray:
+        """Returns a column of `index_file.ROW`, but for labels, int64 [members]."""
+        values: np.ndarray = self._table[name].astype(np.int64)
+        return values
+
+    def read(
+        self, members: Sequence[Member], file: Stored | BlockFile | None = None
+    ) -> list[Data | BadExampleError]:
         """Returns the data of members, or why they have none. Many threads may call it.
+
+        They are read through `file`, if it is given.
 
         Raises:
           DataError: the archive can't be read, or is no longer the one that was indexed.
         """
         try:
             assert self._file, 'without random access, `scan_members` reads'
-            return self._format.read(self._file, members)
+            return self._format.read(file or self._file, members)
         except ChangedError as error:
             remedy = 'Start again: it is then indexed anew.'
             with contextlib.suppress(OSError, DataError):
@@ -178,6 +192,11 @@ class Index:
         except (OSError, ValueError) as error:
             reason = getattr(error, 'strerror', None) or error
             raise DataError(f'{self.source.name!r} cannot be read any more: {reason}.') from error
+
+    @property
+    def remote_file(self) -> remote.RemoteFile | None:
+        """The file on a server that members are read from; None for others, such as its copy in the cache."""
+        return self._file if isinstance(self._file, remote.RemoteFile) else None
 
     @cached_property
     def is_slow(self) -> bool:

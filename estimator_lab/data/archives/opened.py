@@ -13,6 +13,8 @@ import numpy as np
 from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.progress import Progress
 from estimator_lab.base.shares import Slice
+from estimator_lab.base.sizes import parse_size, shown_size
+from estimator_lab.data.archives.blocks import LARGEST, SIZE, SMALLEST, WINDOW, firsts_of
 from estimator_lab.data.archives.index import Index
 from estimator_lab.data.archives.indexing import open_index
 from estimator_lab.data.archives.order import (
@@ -64,6 +66,7 @@ class Archives:
       indexes: one for each; empty if one of them can be read only once, or no index was wanted.
       part: the examples that are used.
       use_damaged: whether a damaged archive is used up to the damage, with a warning.
+      block_size: bytes of the blocks in which they are shuffled and read, see `blocks`; 0 for none.
       own: the contiguous slice of the examples that is used, in stored order; None for all.
       begun: the examples of a pipe in stored order, if some were looked at; they can be read once.
     """
@@ -74,6 +77,7 @@ class Archives:
     part: Part = EVERYTHING
     use_damaged: bool = False
     say: Say = print
+    block_size: int = 0
     own: Slice | None = None
     begun: Iterator[Member] | None = None
 
@@ -156,6 +160,30 @@ class Archives:
         sources, indexes = zip(*((self.sources[place], self.indexes[place]) for place in places), strict=True)
         return replace(self, sources=sources, indexes=indexes)
 
+    def in_blocks(self, size: str) -> 'Archives':
+        """Returns the same archives, shuffled and read by blocks.
+
+        Args:
+          size: of a block, such as '8M'; '0' for none; '' for the default of archives on servers, and none
+            for others.
+
+        Raises:
+          FlagError: it is no size, or the archives are compressed.
+        """
+        is_far = any(source.is_remote for source in self.sources)
+        count = (
+            parse_size(option.shuffle_blocks, size) if size else SIZE * (is_far and self.has_random_access)
+        )
+        if count and not self.has_random_access:
+            raise FlagError(
+                f'{option.shuffle_blocks}={size} is for archives that can be read anywhere, but '
+                f'{self.paths[0]!r} is read from its beginning.'
+            )
+        if count and not SMALLEST <= count <= LARGEST:
+            allowed = f'from {shown_size(SMALLEST)} to {shown_size(LARGEST)}, or 0'
+            raise FlagError(f'{option.shuffle_blocks}={size} must be {allowed}.')
+        return replace(self, block_size=count)
+
     def order(
         self, shuffle_buffer: int = 1, seed: int = 0, progress: Callable[[float], None] = lambda share: None
     ) -> Order:
@@ -163,13 +191,16 @@ class Archives:
 
         Args:
           shuffle_buffer: encoded members held at once for shuffling; archives with random access are shuffled
-            as a whole instead. 1 keeps the stored order in both.
+            as a whole, or by blocks, instead. 1 keeps the stored order in both.
           seed: of the order.
           progress: called with the share of an epoch's bytes that was read, in [0, 1], by an order without
             random access.
         """
         if self.has_random_access and not self.own:
-            return IndexedOrder(IndexedMembers(self.indexes, self.part), shuffle_buffer > 1, seed)
+            members = IndexedMembers(self.indexes, self.part, self.block_size)
+            if self.block_size and shuffle_buffer > 1:
+                self._warn_if_lopsided()
+            return IndexedOrder(members, shuffle_buffer > 1, seed)
         if shuffle_buffer > 1:
             self._warn_if_sorted(shuffle_buffer)
         return StreamOrder(self, shuffle_buffer, seed, progress)
@@ -202,6 +233,21 @@ class Archives:
                 f'{option.shuffle_buffer}, hold {in_buffer:,} of {len(self.labels):,} labels, so that '
                 'batches will be lopsided. Uncompressed archives on disk are shuffled as a whole: '
                 'python -m estimator_lab.data.pack writes them.'
+            )
+
+    def _warn_if_lopsided(self) -> None:
+        """Warns if blocks are sorted by label, so that few classes are shuffled together."""
+        index, size = self.indexes[0], self.block_size
+        starts = firsts_of(index, size)
+        ends = np.append(starts[1:], len(index))
+        some = np.linspace(0, len(starts) - 1, WINDOW, dtype=np.int64)
+        seen = len(set(np.concatenate([index.label_ids[starts[n] : ends[n]] for n in some]).tolist()))
+        if 2 * seen < len(index.labels):
+            self.say(
+                f'Warning: the archive is sorted by label. {WINDOW} blocks of {shown_size(size)}, which are '
+                f'shuffled together, hold about {seen:,} of {len(index.labels):,} labels, so that batches '
+                f'will be lopsided: give a smaller {option.shuffle_blocks}, or 0 for single images, which '
+                'takes a request each.'
             )
 
 

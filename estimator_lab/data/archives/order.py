@@ -24,13 +24,16 @@ Encoded members are shuffled and skipped here, before they are decoded and witho
 import bisect
 import itertools
 import random
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.shares import EVERY, Slice
+from estimator_lab.data.archives.blocks import Lookahead, firsts_of, reader_of
 from estimator_lab.data.archives.index import Index, name_hash
 from estimator_lab.data.archives.places import ENDLESS, Places, pack, unpack
 from estimator_lab.data.archives.shuffling import SHUFFLED_BYTES, shuffled
@@ -42,6 +45,7 @@ T = TypeVar('T')
 
 _HASHES = 2**64
 _CHUNK = 1024  # members looked up at once
+_MOST_CHUNKS = 16  # of places, looked through for blocks that are needed soon
 _FEW = 8  # places that are looked up faster one by one
 
 
@@ -110,10 +114,12 @@ class IndexedMembers:
     Args:
       indexes: of the archives.
       part: the examples that are used.
+      block_size: bytes of a block, see `blocks`; 0 if members are shuffled and read singly.
     """
 
-    def __init__(self, indexes: Sequence[Index], part: Part = EVERYTHING) -> None:
-        self._indexes = indexes
+    def __init__(self, indexes: Sequence[Index], part: Part = EVERYTHING, block_size: int = 0) -> None:
+        self._indexes, self._block_size = indexes, block_size
+        self._readers = [reader_of(index, block_size) for index in indexes]
         self._ends = np.cumsum([len(index) for index in indexes], dtype=np.int64)
         self._starts = [0, *self._ends.tolist()[:-1]]
         self._chosen: np.ndarray | None = (
@@ -126,6 +132,36 @@ class IndexedMembers:
     def __len__(self) -> int:
         return int(self._ends[-1]) if self._chosen is None else len(self._chosen)
 
+    @cached_property
+    def block_counts(self) -> np.ndarray | None:
+        """How many members each block has, in stored order, int64 [blocks]; None without blocks."""
+        if not self._block_size:
+            return None
+        numbers, counts = self._chosen, []
+        for index, start, end in zip(self._indexes, self._starts, self._ends.tolist(), strict=True):
+            rows = None
+            if numbers is not None:
+                rows = numbers[slice(*np.searchsorted(numbers, [start, end]))].astype(np.int64) - start
+            firsts = firsts_of(index, self._block_size, rows)
+            counts.append(np.diff(firsts, append=len(index) if rows is None else len(rows)))
+        return np.concatenate(counts)
+
+    def ahead(self, chunks: Iterable[np.ndarray]) -> Iterator[Member]:
+        """Yields the members at packed places, without their data; further blocks are read meanwhile."""
+        if not any(self._readers):
+            yield from itertools.chain.from_iterable(map(self.members, chunks))
+            return
+        soon, looked_at = Lookahead(), deque[np.ndarray]()
+        for chunk in itertools.chain(chunks, [None] * _MOST_CHUNKS):
+            if chunk is not None:
+                looked_at.append(chunk)
+                soon.look_at(*self._rows(unpack(chunk, len(self))[1]), self._readers)
+                if not soon.is_far and len(looked_at) < _MOST_CHUNKS:
+                    continue
+            for member in self.members(looked_at.popleft()) if looked_at else ():
+                soon.step()
+                yield member
+
     def members(self, places: np.ndarray) -> Iterator[Member]:
         """Yields the members at some packed places, without their data."""
         if len(places) < _FEW:
@@ -133,22 +169,27 @@ class IndexedMembers:
             return
         for first in range(0, len(places), _CHUNK):
             epochs, numbers = unpack(places[first : first + _CHUNK], len(self))
-            rows = numbers if self._chosen is None else self._chosen[numbers].astype(np.int64)
-            archives = np.searchsorted(self._ends, rows, 'right')
-            rows = rows - np.array(self._starts)[archives]
+            archives, rows = self._rows(numbers)
             chunk: dict[int, Member] = {}
             for epoch, archive in sorted(set(zip(epochs.tolist(), archives.tolist(), strict=True))):
                 here = np.flatnonzero((archives == archive) & (epochs == epoch))
-                found = self._indexes[archive].members(rows[here].tolist(), epoch)
+                found = self._indexes[archive].members(rows[here].tolist(), epoch, self._readers[archive])
                 chunk.update(zip(here.tolist(), found, strict=True))
             for place in range(len(rows)):
                 yield chunk.pop(place)
+
+    def _rows(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the archives of some examples, and their rows in the indexes of these."""
+        rows = numbers if self._chosen is None else self._chosen[numbers].astype(np.int64)
+        archives = np.searchsorted(self._ends, rows, 'right')
+        return archives, rows - np.array(self._starts)[archives]
 
     def _member(self, place: int) -> Member:
         epoch, number = unpack(place, len(self))
         row = number if self._chosen is None else self._chosen.item(number)
         archive = bisect.bisect_right(self._starts, row) - 1
-        return self._indexes[archive].members([row - self._starts[archive]], epoch)[0]
+        one = [row - self._starts[archive]]
+        return self._indexes[archive].members(one, epoch, self._readers[archive])[0]
 
 
 class IndexedOrder:
@@ -167,7 +208,7 @@ class IndexedOrder:
     is_stored = True
 
     def __init__(self, stored: IndexedMembers, shuffle: bool = False, seed: int = 0) -> None:
-        self.stored, self.places = stored, Places(stored, shuffle, seed)
+        self.stored, self.places = stored, Places(stored, shuffle, seed, stored.block_counts)
 
     def epoch(self, number: int) -> Iterator[Member]:
         """See `Order.epoch`; members are without their data."""
@@ -182,8 +223,7 @@ class IndexedOrder:
         return self._between(consumed, end, own)
 
     def _between(self, start: int, end: int, own: Slice) -> Iterator[Member]:
-        for batches in self.places.batches(start, end, own):
-            yield from self.stored.members(batches.ravel())
+        return self.stored.ahead(batches.ravel() for batches in self.places.batches(start, end, own))
 
 
 class StreamOrder:

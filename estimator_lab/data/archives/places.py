@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from estimator_lab.base.shares import EVERY, Slice
+from estimator_lab.data.archives.blocks import BlockOrder
 from estimator_lab.data.archives.shuffling import permuted
 
 N = TypeVar('N', int, np.ndarray)
@@ -57,10 +58,18 @@ class Places:
       examples: whose numbers are ordered.
       shuffle: whether each epoch is shuffled; else examples keep the stored order.
       seed: of the shuffling, together with the epoch.
+      block_counts: examples of each block if they are shuffled by blocks, int64 [blocks].
     """
 
-    def __init__(self, examples: Sized, shuffle: bool = False, seed: int = 0) -> None:
+    def __init__(
+        self,
+        examples: Sized,
+        shuffle: bool = False,
+        seed: int = 0,
+        block_counts: np.ndarray | None = None,
+    ) -> None:
         self._size, self._shuffle, self._seed = len(examples), shuffle, seed
+        self._blocks = None if block_counts is None else BlockOrder(block_counts, seed)
 
     def batches(self, start: int, end: int = ENDLESS, own: Slice = EVERY) -> Iterator[np.ndarray]:
         """Yields the places of a slice of each global batch between two positions, many batches at a time.
@@ -99,7 +108,9 @@ class Places:
             number, begin = unpack(start, self._size)
             stop = min(self._size, begin + end - start)
             numbers = np.arange(begin, stop)
-            if self._shuffle:
+            if self._shuffle and self._blocks:
+                numbers = self._blocks.numbers(number, begin, stop)
+            elif self._shuffle:
                 numbers = permuted(numbers, self._size, self._seed, number)
             parts.append(pack(number, numbers, self._size))
             start += stop - begin

@@ -55,7 +55,7 @@ def shuffled(
         yield buffer.pop()
 
 
-def permuted(positions: np.ndarray, count: int, seed: int, epoch: int) -> np.ndarray:
+def permuted(positions: np.ndarray, count: int, seed: int | str, epoch: int) -> np.ndarray:
     """Returns the numbers in [0, count) at some positions of an epoch's random order, int64.
 
     A keyed bijection of [0, count): a Feistel network on pairs of digits, whose results of `count` or more

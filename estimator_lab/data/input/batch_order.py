@@ -13,6 +13,7 @@ import numpy as np
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.json_input import shown
+from estimator_lab.base.sizes import shown_size
 from estimator_lab.data.archives.opened import Archives
 from estimator_lab.data.archives.places import ENDLESS, Place, Places, unpack
 from estimator_lab.data.input.stream_settings import StreamSettings
@@ -28,12 +29,21 @@ class Resumable:
       settings: of the order.
       size: examples in an epoch; None if unknown.
       fingerprint: of the data.
+      block_size: bytes of the blocks in which they are shuffled; 0 for none.
+      is_stream: whether they are shuffled in a buffer.
     """
 
-    def __init__(self, settings: StreamSettings, size: int | None, fingerprint: str, is_stream: bool) -> None:
+    def __init__(
+        self,
+        settings: StreamSettings,
+        size: int | None,
+        fingerprint: str,
+        block_size: int,
+        is_stream: bool = False,
+    ) -> None:
         self.settings = settings
         self.size = size
-        self._fingerprint, self._is_stream = fingerprint, is_stream
+        self._fingerprint, self._block_size, self._is_stream = fingerprint, block_size, is_stream
         self._begin(0)
 
     def _begin(self, consumed: int) -> None:
@@ -71,6 +81,8 @@ class Resumable:
         order = {'seed': settings.seed, 'shuffle': settings.shuffle, 'split': list(settings.split)}
         if settings.shuffle and self._is_stream:
             order['shuffle_buffer'] = settings.shuffle_buffer
+        if settings.shuffle and self._block_size:
+            order['shuffle_blocks'] = shown_size(self._block_size)
         return {'format': FORMAT, 'consumed': int(consumed), 'data': self._fingerprint, **order}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -91,7 +103,7 @@ class Resumable:
                 f'The state is of other data than {", ".join(self.settings.paths)}: give the archives that '
                 'it was saved for, in the same order.'
             )
-        for name in ('seed', 'shuffle', 'split', 'shuffle_buffer'):
+        for name in ('seed', 'shuffle', 'split', 'shuffle_buffer', 'shuffle_blocks'):
             if not np.array_equal(was := state.get(name), now := own.get(name)):
                 raise DataError(f'The state is of another order: its {name} is {shown(was)}, not {now}.')
         if not _is_count(state.get('consumed')):
@@ -114,8 +126,10 @@ class BatchOrder(Resumable):
       size: number of examples in an epoch, of all processes together.
     """
 
-    def __init__(self, settings: StreamSettings, places: Places, size: int, fingerprint: str) -> None:
-        super().__init__(settings, size, fingerprint, is_stream=False)
+    def __init__(
+        self, settings: StreamSettings, places: Places, size: int, fingerprint: str, block_size: int
+    ) -> None:
+        super().__init__(settings, size, fingerprint, block_size)
         self._places = places
 
     def _begin(self, consumed: int) -> None:

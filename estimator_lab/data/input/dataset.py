@@ -105,7 +105,10 @@ class Dataset:
             )
         self.labels = settings.vocabulary_of(data)
         self._fingerprint = fingerprint_of(data)
-        self._examples: IndexedMembers | IndexedSamples = IndexedMembers(data.indexes, data.part)
+        self._block_size = 0 if settings.fields else data.block_size
+        self._examples: IndexedMembers | IndexedSamples = IndexedMembers(
+            data.indexes, data.part, data.block_size
+        )
         if settings.fields:
             self._examples = IndexedSamples(data.indexes, settings.fields, data.part)
         self._kind = data.kind
@@ -188,8 +191,8 @@ class Dataset:
         read = {field.name: getattr(self.settings, field.name) for field in fields(ReadSettings)}
         chosen = {'batch_size': batch_size, 'shuffle': shuffle, 'epochs': epochs, **given}
         order = replace(settings_from(StreamSettings, {'seed': read.pop('seed'), **chosen}), **read)
-        places = Places(self._examples, order.shuffle, order.seed)
-        return BatchOrder(order, places, len(self), self._fingerprint)
+        places = Places(self._examples, order.shuffle, order.seed, self._examples.block_counts)
+        return BatchOrder(order, places, len(self), self._fingerprint, self._block_size)
 
     def collate(self, examples: Sequence[Any]) -> Batch:
         """Returns examples as a batch, as a stream yields it, without the bad ones, which are counted.

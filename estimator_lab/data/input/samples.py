@@ -55,6 +55,8 @@ class IndexedSamples:
         self._rows = [_rows_of(index, fields, part) for index in indexes]
         self._ends = np.cumsum(list(map(len, self._rows)), dtype=np.int64)
 
+    block_counts = None  # see `IndexedMembers`
+
     def __len__(self) -> int:
         return int(self._ends[-1])
 

@@ -39,7 +39,8 @@ class Stream(Resumable, Iterator[Any]):
     def __init__(self, settings: StreamSettings) -> None:
         self._data = settings.open()
         is_stream = not self._data.has_random_access
-        super().__init__(settings, self._data.total, fingerprint_of(self._data), is_stream)
+        data = self._data
+        super().__init__(settings, data.total, fingerprint_of(data), data.block_size, is_stream)
 
     def __repr__(self) -> str:
         of = self.settings.shown_of(self.size, self.labels)

@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from estimator_lab.base.errors import DataError, FlagError, without_dashes
+from estimator_lab.base.errors import DataError, FlagError, option, without_dashes
 from estimator_lab.base.json_input import shown
 from estimator_lab.base.settings import are_paths, check_given, setting, settings_from
 from estimator_lab.base.shares import Slice
+from estimator_lab.base.sizes import parse_size
 from estimator_lab.base.suggestions import unknown
 from estimator_lab.data.archives.kinds import kind_of
 from estimator_lab.data.archives.opened import Archives, open_archives
@@ -25,6 +26,7 @@ from estimator_lab.data.images.decode import BACKGROUNDS, ImageShape
 from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.data.images.reader import DECODERS, ImageReader
 from estimator_lab.data.input.bad_examples import BadLimit, InputReport
+from estimator_lab.data.sources import remote
 from estimator_lab.data.sources.source import Source, expand
 
 _MANY = 2**31 - 1
@@ -53,6 +55,8 @@ class ReadSettings:
     labels: Path | None = setting(None, 'table of labels')
     max_bad_fraction: float = setting(0.01, 'share of bad examples', lower=0, upper=1)
     use_damaged: bool = setting(False, 'use damaged archives')
+    shuffle_blocks: str = setting('', 'size of blocks')
+    cache: str = setting('', 'room for remote data')
 
     @classmethod
     def of(
@@ -117,6 +121,8 @@ class ReadSettings:
           FlagError: they have no images, but `image_shape` is given.
           DataError: they can't be read; `labels` names none of them, or `split` leaves nothing of them.
         """
+        if self.cache:
+            remote.keep(parse_size(option.cache, self.cache))
         sources = expand(self.paths, _warn, table=read_label_table(self.labels))
         kind = self.kind_of(sources[0])
         if self.image_shape and not (kind.has_pixels or kind.fields):
@@ -127,7 +133,7 @@ class ReadSettings:
         names = ', '.join(whole.paths)
         if self.labels and whole.total and not whole.labels:
             raise DataError(f'labels={self.labels} names none of the {whole.total:,} {kind.noun} of {names}.')
-        data = replace(whole, part=Part(*self.split))
+        data = replace(whole, part=Part(*self.split)).in_blocks(self.shuffle_blocks)
         if data.total == 0:
             raise DataError(f'split={self.split} leaves no {kind.name} of {names}.')
         return data

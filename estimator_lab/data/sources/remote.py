@@ -14,7 +14,7 @@ import os
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -57,6 +57,8 @@ class RemoteFile:
 
     Attributes:
       local: its copy in the cache; None for none.
+      version: made of its ETag; '' if it has none.
+      key: of the file in this version, without credentials.
 
     Raises:
       RemoteError: it can't be opened.
@@ -70,8 +72,8 @@ class RemoteFile:
         self.local: Path | None = None
         digest = hashlib.blake2b(self.facts.version.encode(), digest_size=8).hexdigest()
         self.version = digest if self.facts.version else ''
-        key = f'{self.version}-{self.size}-{unsigned(url)}'
-        place = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+        self.key = f'{self.version}-{self.size}-{unsigned(url)}'
+        place = hashlib.blake2b(self.key.encode(), digest_size=16).hexdigest()
         self._kept = cache_folder() / 'remote' / place
         if self.version and self._kept.is_file() and self._kept.stat().st_size == self.size:
             with contextlib.suppress(OSError):
@@ -102,8 +104,8 @@ class RemoteFile:
         Raises:
           RemoteError: it can't be read.
         """
-        most = MEGABYTES_KEPT * 2**20
-        if self.local or not (self.version and self.size and room.reserve(self._kept, self.size, most)):
+        has_version = self.version and self.size
+        if self.local or not (has_version and room.reserve(self._kept, self.size, bytes_kept)):
             return
 
         def copy() -> None:
@@ -132,7 +134,7 @@ class RemoteFile:
           RemoteError: they can't be read.
         """
         spans = _spans(places, self.size)
-        parts = (partial(self._part, start, end - start) for start, end in spans)
+        parts = (partial(self.part, start, end - start) for start, end in spans)
         read, starts, found = list(ahead(parts, len(spans))), [start for start, _ in spans], []
         for offset, count in places:
             at = bisect.bisect_right(starts, offset) - 1
@@ -148,7 +150,7 @@ class RemoteFile:
             except Exception as error:  # noqa: BLE001 - of fsspec and the libraries below it
                 raise failure_of(error) from None
             return
-        parts = (partial(self._part, at, count) for at, count in self._growing(start))
+        parts = (partial(self.part, at, count) for at, count in self._growing(start))
         own = object()
         _in_pieces.add(own)
         try:
@@ -168,7 +170,17 @@ class RemoteFile:
         """Returns the file as a raw binary file at its beginning."""
         return io.FileIO(self.local) if self.local else _RemoteReader(self)
 
-    def _part(self, offset: int, count: int) -> bytes:
+    @property
+    def cache(self) -> Path:
+        """The folder of the machine's cache."""
+        return self._kept.parent
+
+    def part(self, offset: int, count: int) -> bytes:
+        """Returns the bytes at a place, by one request.
+
+        Raises:
+          RemoteError: they can't be read.
+        """
         return _attempts(partial(self._store.fetch, offset, count, self.facts)) if count else b''
 
 
@@ -229,8 +241,14 @@ def _spans(places: Iterable[tuple[int, int]], size: int) -> list[tuple[int, int]
 opened: dict[str, RemoteFile] = {}
 """Remote files by their URLs, which are opened once a process."""
 
-MEGABYTES_KEPT = 4096
-"""How large the cache of whole files may become."""
+bytes_kept = 4 * 2**30
+"""How large the cache of files, and of parts of them, may become in this process."""
+
+
+def keep(count: int) -> None:
+    """Lets the cache become as large as `count` bytes; 0 leaves it alone."""
+    global bytes_kept
+    bytes_kept = count
 
 
 def open_remote(url: str, again: bool = False) -> RemoteFile:
@@ -298,6 +316,11 @@ def _pool(name: str) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(THREADS, name)
 
 
+def submit(task: Callable[[], T], pool: str) -> 'Future[T]':
+    """Begins a task in a pool; see `ahead`."""
+    return _pool(pool).submit(task)
+
+
 def ahead(
     tasks: Iterable[Callable[[], T]], count: int, pool: str = 'parts', first: int | None = None
 ) -> Iterator[T]:
@@ -310,7 +333,7 @@ def ahead(
     most = count if first is None else min(first, count)
     try:
         for task in tasks:
-            waiting.append(_pool(pool).submit(task))
+            waiting.append(submit(task, pool))
             while len(waiting) > most:
                 yield waiting.popleft().result()
                 most = min(2 * most, count)

@@ -1,4 +1,4 @@
-"""Room for whole remote files in a folder of the cache, which threads and processes fill at once."""
+"""Room for remote files and parts of them in a folder that threads and processes fill at once."""
 
 import contextlib
 import os
@@ -6,6 +6,9 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+PART = 'part-'
+"""Beginning of the names of parts of files, the oldest of which make room at once."""
 
 _IDLE_SECONDS = 3600.0  # after which a file makes room
 _COUNTED_SECONDS = 2.0, 60.0  # after which the folder is listed again: a full one, and one with room
@@ -52,7 +55,10 @@ def release(kept: Path, is_kept: bool) -> None:
 
 
 def _make_room(folder: Path, most: int) -> int:
-    """Removes files that were not used for long while there are more than `most` bytes; returns how many."""
+    """Removes parts, and files that were not used for long, while there are more than `most` bytes.
+
+    Some more parts go, so that the next ones find room. Returns how many bytes are left.
+    """
     try:
         files = sorted(
             (path.stat().st_mtime, path.stat().st_size, path)
@@ -62,8 +68,10 @@ def _make_room(folder: Path, most: int) -> int:
     except OSError:
         files = []
     held = sum(size for _, size, _ in files)
+    goal = most if held <= most else most - most // 10
     for used, size, path in files:
-        if held > most and used < time.time() - _IDLE_SECONDS:
+        is_part = path.name.lstrip('.').startswith(PART)
+        if held > (goal if is_part else most) and (is_part or used < time.time() - _IDLE_SECONDS):
             with contextlib.suppress(OSError):
                 path.unlink()
                 held -= size

@@ -309,7 +309,7 @@ if __name__ == '__main__':
 def test_workers_of_remote_archives_request_nothing_but_members(web, tmp_path, run_python, megabytes):
     count, files = 12, {f'a/{n}.jpg': os.urandom(500) for n in range(20)}
     urls = [web.put(f'/{n}.tar', tar_bytes(files)) for n in range(count)]
-    remote.MEGABYTES_KEPT = megabytes
+    remote.keep(megabytes * 2**20)
     faces = dataset(urls)
     assert len(web.headers) >= count
     web.headers.clear()

@@ -64,7 +64,7 @@ def on_the_web(tmp_path, web, count):
     ids=['local', 'compressed', 'folder', 'by ranges', 'kept'],
 )
 def test_a_fork_reads_what_its_parent_has_opened_and_read(tmp_path, web, make, megabytes, count):
-    remote.MEGABYTES_KEPT = megabytes
+    remote.keep(megabytes * 2**20)
     places = make(tmp_path, web, count)
     archives = opened(*places)
     whole = read_all(archives)
@@ -75,7 +75,7 @@ def test_a_fork_reads_what_its_parent_has_opened_and_read(tmp_path, web, make, m
 
 
 def test_no_lock_that_a_thread_of_the_parent_holds_is_held_in_a_fork(tmp_path, web):
-    remote.MEGABYTES_KEPT = 100
+    remote.keep(100 * 2**20)
     places = on_the_web(tmp_path, web, 2)
     held, is_over = threading.Barrier(2), threading.Event()
 

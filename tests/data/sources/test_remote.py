@@ -61,7 +61,7 @@ def shards(web, count):
 
 @pytest.mark.parametrize('megabytes', [0, 100])
 def test_several_are_opened_side_by_side_and_by_one_request_each_later(web, megabytes):
-    remote.MEGABYTES_KEPT = megabytes
+    remote.keep(megabytes * 2**20)
     pattern = shards(web, 12)
     web.meeting = Meeting(12)
     first = opened(pattern)
@@ -106,7 +106,7 @@ def test_an_index_next_to_each_of_several_is_requested_once(web, tmp_path):
         (tmp_path / 'a.tar').write_bytes(web.files[f'/s-{number:02}.tar'])
         build_index(str(tmp_path / 'a.tar')).write(tmp_path / 'index')
         web.put(f'/s-{number:02}.tar{SUFFIX}', (tmp_path / 'index').read_bytes())
-    remote.MEGABYTES_KEPT = 1  # which the indexes fit, and the archives do not
+    remote.keep(1 * 2**20)  # which the indexes fit, and the archives do not
     first = opened(pattern)
     web.headers.clear()
     remote.opened.clear()
@@ -130,7 +130,7 @@ def test_what_is_unusual_about_several_is_said_in_their_order(web):
 
 
 def test_all_that_are_fetched_at_once_fit_into_the_cache_together(web, tmp_path):
-    remote.MEGABYTES_KEPT = 10
+    remote.keep(10 * 2**20)
     opened(shards(web, 12))  # of 2.4 MB each
     kept = [path.stat().st_size for path in (tmp_path / 'cache/estimator_lab/remote').iterdir()]
     assert len(kept) > 1 and sum(kept) <= 10 * 2**20 and not room._reserved
@@ -138,7 +138,7 @@ def test_all_that_are_fetched_at_once_fit_into_the_cache_together(web, tmp_path)
 
 def test_an_archive_that_fits_the_cache_is_fetched_once(web, url, local):
     """While it is indexed; then each epoch, and each start, reads the copy."""
-    remote.MEGABYTES_KEPT = 10
+    remote.keep(10 * 2**20)
     for _ in range(2):
         archives = opened(url)
         for _ in range(2):
@@ -151,7 +151,7 @@ def test_an_archive_that_fits_the_cache_is_fetched_once(web, url, local):
 
 @pytest.mark.parametrize('has_ranges', [True, False])
 def test_a_compressed_archive_is_fetched_once_too(web, has_ranges):
-    remote.MEGABYTES_KEPT = 10
+    remote.keep(10 * 2**20)
     web.has_ranges = has_ranges
     packed = gzip.compress(PLAIN)
     archives = opened(web.put('/c.tar.gz', packed))
@@ -164,7 +164,7 @@ def test_a_compressed_archive_is_fetched_once_too(web, has_ranges):
 @pytest.mark.parametrize('megabytes', [0, 10])
 @pytest.mark.parametrize('fault', ['resets', 'cuts', 'wholes'])
 def test_faults_change_nothing(web, url, local, fault, megabytes):
-    remote.MEGABYTES_KEPT = megabytes
+    remote.keep(megabytes * 2**20)
     setattr(web, fault, 0.05)
     assert read_all(opened(url)) == read_all(opened(local))
     assert [m.data for m in stream_members(url)] == list(MEMBERS.values())
@@ -189,7 +189,7 @@ def test_a_server_without_ranges_is_read_from_the_beginning(web, compress):
 
 
 def test_an_index_next_to_the_archive_serves_all_machines(web, url, local, tmp_path):
-    remote.MEGABYTES_KEPT = 1  # which the index fits, and the archive does not
+    remote.keep(1 * 2**20)  # which the index fits, and the archive does not
     build_index(local).write(tmp_path / 'index')
     web.put(f'/a.tar{SUFFIX}', (tmp_path / 'index').read_bytes())
     assert read_all(opened(url)) == read_all(opened(local))
@@ -214,7 +214,7 @@ def test_a_file_that_changes_is_an_error_and_then_indexed_anew(web, url):
 
 
 def test_without_an_etag_the_size_and_the_headers_are_compared(web, url):
-    remote.MEGABYTES_KEPT = 10
+    remote.keep(10 * 2**20)
     del web.etags['/a.tar']
     archives = opened(url)
     web.files['/a.tar'] = PLAIN[:-1024]
@@ -302,7 +302,7 @@ def test_a_second_start_reads_almost_nothing_also_if_signed_again(web, url):
 
 
 def test_the_cache_is_listed_once_for_many_archives(web, monkeypatch):
-    remote.MEGABYTES_KEPT = 100
+    remote.keep(100 * 2**20)
     listed, make_room = [], room._make_room
     monkeypatch.setattr(room, '_make_room', lambda *arguments: listed.append(1) or make_room(*arguments))
     opened(shards(web, 12))
@@ -310,8 +310,8 @@ def test_the_cache_is_listed_once_for_many_archives(web, monkeypatch):
 
 
 def test_a_full_cache_keeps_no_more_than_it_may(web, monkeypatch, tmp_path):
-    remote.MEGABYTES_KEPT = 2 * len(PLAIN) / 2**20 + 0.5
+    remote.keep(2 * len(PLAIN) + 2**19)
     monkeypatch.setattr(room, '_COUNTED_SECONDS', (1e9, 1e9))
     opened(shards(web, 12))
     kept = sum(path.stat().st_size for path in (tmp_path / 'cache').glob('**/remote/*'))
-    assert len(PLAIN) < kept <= remote.MEGABYTES_KEPT * 2**20
+    assert len(PLAIN) < kept <= remote.bytes_kept

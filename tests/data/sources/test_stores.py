@@ -46,7 +46,7 @@ def bucket(endpoint, monkeypatch):
 @pytest.mark.parametrize('megabytes', [0, 10])
 @pytest.mark.parametrize('pattern', ['a-*.tar', 'a-{0..1}.tar', 'a-?.tar'])
 def test_archives_in_s3(bucket, pattern, megabytes):
-    remote.MEGABYTES_KEPT = megabytes
+    remote.keep(megabytes * 2**20)
     archives = opened(f's3://bucket/{pattern}')
     assert archives.paths == ('s3://bucket/a-0.tar', 's3://bucket/a-1.tar') and archives.has_random_access
     assert sorted((name, data) for name, _, data in read_all(archives)) == sorted(2 * [*SMALL.items()])

@@ -1,0 +1,186 @@
+"""Blocks of adjacent members: an order in which a server is asked for megabytes, not for single members.
+
+A block has the members that begin in one stretch of an archive. In each epoch the blocks are shuffled, and
+the members of every WINDOW consecutive blocks are shuffled among themselves. That, too, is a function of the
+archives, the seed and the position alone.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from estimator_lab.data.archives.index import Index
+from estimator_lab.data.archives.shuffling import permuted
+from estimator_lab.data.examples.member import BadExampleError, Data, Member
+from estimator_lab.data.sources import remote
+from estimator_lab.data.sources.blocks import BlockFile
+
+WINDOW = 8
+"""Blocks whose members are shuffled among themselves."""
+
+SIZE = 8 * 2**20
+"""Bytes of a block by default."""
+
+SMALLEST, LARGEST = 4096, 2**30
+"""Bytes of a block that may be asked for."""
+
+_MEMBER_BYTES = 512  # of a member at least: its header in a tar
+
+
+class BlockOrder:
+    """The numbers of examples in an order by blocks.
+
+    Memory: 32 bytes for each block.
+
+    Args:
+      counts: examples of each block, in stored order, int64 [blocks].
+      seed: of the order, together with the epoch.
+    """
+
+    def __init__(self, counts: np.ndarray, seed: int) -> None:
+        self._counts, self._starts, self._seed = counts, np.cumsum(counts) - counts, seed
+        self._in_epoch = lru_cache(2)(self._of_epoch)  # the end of one, and the beginning of the next
+
+    def numbers(self, epoch: int, begin: int, end: int) -> np.ndarray:
+        """Returns the numbers of the examples at the positions [begin, end) of an epoch, int64."""
+        order, ends = self._in_epoch(epoch)
+        parts = [np.empty(0, np.int64)]
+        while begin < end:
+            first = int(np.searchsorted(ends, begin, 'right')) // WINDOW * WINDOW
+            blocks, own_ends = order[first : first + WINDOW], ends[first : first + WINDOW]
+            own_starts = own_ends - self._counts[blocks]
+            start, last = own_starts.item(0), own_ends.item(-1)
+            positions = np.arange(begin, min(end, last)) - start
+            places = start + permuted(positions, last - start, f'{self._seed} window {first}', epoch)
+            at = np.searchsorted(own_ends, places, 'right')
+            parts.append(self._starts[blocks[at]] + places - own_starts[at])
+            begin = last
+        return np.concatenate(parts)
+
+    def _of_epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the blocks in their order, and how many examples there are up to the end of each."""
+        order = permuted(np.arange(len(self._counts)), len(self._counts), f'{self._seed} blocks', epoch)
+        return order, np.cumsum(self._counts[order])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BlockOrder, (self._counts, self._seed)
+
+
+def firsts_of(index: Index, size: int, rows: np.ndarray | None = None) -> np.ndarray:
+    """Returns which members of an archive are the first ones of blocks, of all or of ascending rows, int64.
+
+    Args:
+      index: of the archive.
+      size: bytes of the stretches in which the members of a block begin.
+      rows: of the members that are used; None for all.
+
+    Returns:
+      Places in `rows`, or the rows themselves.
+    """
+    offsets = index.column('offset')
+    if (np.diff(offsets) < _MEMBER_BYTES).any():  # such as of files in a folder, which have none
+        sizes = index.column('size')
+        offsets = np.cumsum(sizes) - sizes
+    stretches = (offsets if rows is None else offsets[rows]) // size
+    return np.flatnonzero(np.diff(stretches, prepend=-1))
+
+
+def reader_of(index: Index, size: int) -> 'BlockReader | None':
+    """Returns what reads the members of an archive by blocks of `size`; None if they are read singly."""
+    is_far = size and index.remote_file and (np.diff(index.column('offset')) > 0).all()
+    return BlockReader(index, size, remote.bytes_kept) if is_far else None
+
+
+class BlockReader:
+    """Reads the members of a remote archive by blocks: a `member.MemberBytes`.
+
+    Args:
+      index: of the archive, which has a `remote_file`.
+      size: bytes of the stretches in which the members of a block begin.
+      most: bytes of the machine's cache, in which blocks are kept; a process that is spawned knows its own.
+    """
+
+    is_slow = True
+
+    def __init__(self, index: Index, size: int, most: int) -> None:
+        self._index, self._size, self._most = index, size, most
+
+    def read(self, members: Sequence[Member]) -> list[Data | BadExampleError]:
+        """Returns the data of members, or why they have none; see `Index.read`."""
+        return self._index.read(members, self._file)
+
+    def block_of(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the numbers of the blocks that members are in, int64."""
+        return np.searchsorted(self._firsts, rows, 'right') - 1
+
+    def expect(self, row: int) -> None:
+        """Begins to read the block of a member that will be needed soon."""
+        self._file.expect(self._offsets.item(row))
+
+    @cached_property
+    def _firsts(self) -> np.ndarray:
+        return firsts_of(self._index, self._size)
+
+    @cached_property
+    def _offsets(self) -> np.ndarray:
+        return self._index.column('offset')
+
+    @cached_property
+    def _file(self) -> BlockFile:
+        file, firsts = self._index.remote_file, self._firsts
+        assert file
+        ends = self._offsets + np.maximum(
+            self._index.column('headers') + self._index.column('size'), _MEMBER_BYTES
+        )
+        return BlockFile(file, self._offsets[firsts], np.maximum.reduceat(ends, firsts), self._most)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BlockReader, (self._index, self._size, self._most)
+
+
+class Lookahead:
+    """Begins to read blocks before their members are needed: as many as a window has, while members pass."""
+
+    def __init__(self) -> None:
+        self._position = self._end = 0  # members that have passed, and that were looked at
+        self._uses = deque[tuple[int, BlockReader, int]]()  # of blocks: position, and the row of a member
+        self._asked = deque[int]()  # positions of the uses of blocks that were asked for
+        self._known = dict[tuple[int, int], None]()
+
+    @property
+    def is_far(self) -> bool:
+        """Whether the blocks of a window are known that are not asked for yet."""
+        return len(self._uses) >= WINDOW
+
+    def look_at(self, archives: np.ndarray, rows: np.ndarray, readers: Sequence[BlockReader | None]) -> None:
+        """Looks at further members, given by their archives and rows, int64 [members] each."""
+        uses = []
+        for archive in np.unique(archives).tolist():
+            if reader := readers[archive]:
+                here = np.flatnonzero(archives == archive)
+                blocks, firsts = np.unique(reader.block_of(rows[here]), return_index=True)
+                uses += [
+                    (place, archive, block)
+                    for block, place in zip(blocks.tolist(), here[firsts].tolist(), strict=True)
+                ]
+        for place, *block in sorted(uses):
+            if tuple(block) not in self._known:
+                self._uses.append((self._end + place, readers[block[0]], rows.item(place)))
+            self._known.pop(tuple(block), None)
+            self._known[tuple(block)] = None
+        while len(self._known) > 2 * WINDOW:
+            del self._known[next(iter(self._known))]
+        self._end += len(rows)
+
+    def step(self) -> None:
+        """Lets a member pass."""
+        while self._asked and self._asked[0] <= self._position:
+            self._asked.popleft()
+        while self._uses and len(self._asked) < WINDOW:
+            position, reader, row = self._uses.popleft()
+            reader.expect(row)
+            self._asked.append(position)
+        self._position += 1

@@ -1,0 +1,268 @@
+"""Orders by blocks: their numbers by counting, and how few requests they take."""
+
+import itertools
+import pickle
+import random
+import subprocess
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from estimator_lab import api
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.data.archives import blocks as data_blocks
+from estimator_lab.data.archives.blocks import WINDOW, BlockOrder
+from estimator_lab.data.archives.order import IndexedMembers, Part
+from estimator_lab.data.sources import blocks as source_blocks
+from estimator_lab.data.sources import remote, room
+from tests.support.archive_files import tar_bytes, write_tar
+from tests.support.full_disk import files_up_to
+from tests.support.places import ROOT
+from tests.support.streams import build_index, opened
+
+KILO = 2**10
+
+
+def archive_of(seed, count):
+    """Returns the members of an archive, of 0 to 3,000 bytes."""
+    rng = random.Random(seed)
+    return {f'{n % 3}/{seed}-{n:03}.jpg': rng.randbytes(rng.randrange(3000)) for n in range(count)}
+
+
+def stretches_of(members, part):
+    """Returns how many members begin in each 4 kB: headers have 512 bytes, data end at a multiple of 512."""
+    offset, found = 0, Counter()
+    for name, data in members.items():
+        found[offset // (4 * KILO)] += name in part
+        offset += 512 + -(-len(data) // 512) * 512
+    return +found
+
+
+@pytest.mark.parametrize('counts', [[1], [3, 1, 4], [5] * WINDOW, [2, 1] * 20, [1, 90, 1]])
+def test_an_epoch_has_each_example_once_and_any_stretch_is_known_at_once(counts):
+    order, size = BlockOrder(np.array(counts), seed=3), sum(counts)
+    for epoch in (0, 7):
+        numbers = order.numbers(epoch, 0, size).tolist()
+        assert sorted(numbers) == list(range(size))
+        for begin, end in itertools.combinations(range(0, size + 1, 7), 2):
+            assert (
+                BlockOrder(np.array(counts), seed=3).numbers(epoch, begin, end).tolist() == numbers[begin:end]
+            )
+
+
+def test_the_examples_of_each_window_are_those_of_some_blocks():
+    """Of 40 blocks of 2 and 1 examples: five windows of eight whole blocks, others in each epoch."""
+    counts = [2, 1] * 20
+    block_of = np.repeat(np.arange(40), counts)
+    found = []
+    for seed, epoch in ((1, 0), (1, 1), (2, 0)):
+        numbers, left = BlockOrder(np.array(counts), seed).numbers(epoch, 0, 60), set(range(40))
+        while len(numbers):
+            window = list(dict.fromkeys(block_of[numbers].tolist()))[:WINDOW]
+            size = sum(counts[block] for block in window)
+            assert set(block_of[numbers[:size]]) == set(window) <= left
+            numbers, left = numbers[size:], left - set(window)
+        assert not left
+        found.append(BlockOrder(np.array(counts), seed).numbers(epoch, 0, 60).tolist())
+    assert found[0] != found[1] != found[2] != found[0]
+    within = BlockOrder(np.array([300]), 1).numbers(0, 0, 300)
+    assert 60 < np.abs(within - np.arange(300)).mean() < 140  # of a shuffle: 300 / 3
+
+
+@pytest.mark.parametrize('part', [Part(), Part(0.2, 0.7), Part(0, 1e-9)])
+def test_a_block_has_the_members_that_begin_in_one_stretch(tmp_path, part):
+    expected, indexes = [], []
+    for seed, count in ((1, 80), (2, 1)):
+        members = archive_of(seed, count)
+        expected += stretches_of(members, part).values()
+        indexes.append(build_index(str(write_tar(tmp_path / f'{seed}.tar', [*members.items()]))))
+    assert IndexedMembers(indexes, part, 4 * KILO).block_counts.tolist() == expected
+    assert IndexedMembers(indexes, part).block_counts is None
+
+
+def test_files_of_a_folder_are_in_blocks_of_their_bytes(tmp_path):
+    for number in range(10):
+        (tmp_path / f'{number}.jpg').write_bytes(bytes(1500))
+    index = build_index(tmp_path)
+    assert IndexedMembers([index], block_size=4 * KILO).block_counts.tolist() == [3, 3, 3, 1]
+
+
+def test_thirty_histories_of_stops_ranks_and_batches(tmp_path):
+    """Streams and orders of data sets go on from each other's states, with other ranks and batches."""
+    paths = [str(write_tar(tmp_path / f'{seed}.tar', [*archive_of(seed, 40).items()])) for seed in (1, 2)]
+    for seed in range(30):
+        rng = random.Random(seed)
+        read = {'shuffle_blocks': '4K', 'split': (0, rng.choice([0.5, 1.0]))}
+        data, order = api.dataset(paths, **read), {'seed': seed, 'epochs': 2}
+        expected, state, done = [one.key for one in api.stream(paths, **read, **order)], None, 0
+        assert (
+            sorted(expected[: len(data)]) == sorted(expected[len(data) :]) == sorted(one.key for one in data)
+        )
+        while done < len(expected):
+            world, batch = rng.randint(1, 4), rng.randint(1, 9)
+            is_stream = rng.random() < 0.5
+            ranks = []
+            for rank in range(world):
+                own = {**order, 'batch_size': batch, 'rank': rank, 'world_size': world}
+                ranks.append(api.stream(paths, **read, **own) if is_stream else data.order(**own))
+                if state:
+                    ranks[rank].load_state_dict(state)
+            running = [iter(rank) for rank in ranks]
+            for _ in range(rng.randint(1, 5)):
+                parts = [next(rank, ()) for rank in running]
+                keys = [part.keys if is_stream else [data[n].key for n in part] for part in parts if part]
+                assert sorted(itertools.chain(*keys)) == sorted(expected[done : done + world * batch])
+                done = min(done + world * batch, len(expected))
+            state = ranks[0].state_dict()
+
+
+def test_a_state_of_other_blocks_is_refused(tmp_path):
+    path = str(write_tar(tmp_path / 'a.tar', [*archive_of(1, 9).items()]))
+    state = api.stream(path, shuffle_blocks='4K').state_dict()
+    assert state['shuffle_blocks'] == '4K'
+    for other in ({}, {'shuffle_blocks': '8K'}):
+        with pytest.raises(DataError, match="its shuffle_blocks is '4K', not"):
+            api.stream(path, **other).load_state_dict(state)
+    api.stream(path, shuffle_blocks='4K').load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ('size', 'sentence'),
+    [
+        ('8 MB', "shuffle_blocks='8 MB' must be a size in bytes, such as 8M or 20G"),
+        ('1K', 'shuffle_blocks=1K must be from 4K to 1G, or 0'),
+        ('2G', 'shuffle_blocks=2G must be from 4K to 1G, or 0'),
+    ],
+)
+def test_wrong_sizes_are_told(tmp_path, size, sentence):
+    path = str(write_tar(tmp_path / 'a.tar', [*archive_of(1, 9).items()]))
+    with pytest.raises(FlagError, match=sentence):
+        api.stream(path, shuffle_blocks=size)
+
+
+@pytest.mark.usefixtures('short_pauses')
+def test_each_block_is_read_once_and_by_one_request(web, monkeypatch):
+    """A shuffled epoch in blocks of 16 kB: 118 kB in 8 requests, the next blocks before they are needed."""
+    members = {f'{n % 3}/{n:03}.jpg': bytes([n]) * 1000 for n in range(80)}
+    data = tar_bytes(members)
+    url = web.put('/a.tar', data)
+    archives = opened(url).in_blocks('16K')
+    web.requests.clear()
+    read = {member.name: member.read().data for member in archives.order(2, seed=5).epoch(0)}
+    assert read == members
+    counts = archives.order(2).stored.block_counts
+    assert len(web.requests) == len(counts) == 8 and web.bytes_sent <= len(data)
+    assert list(read) != sorted(read)
+
+
+@pytest.mark.usefixtures('short_pauses')
+def test_the_default_of_servers_is_blocks_and_of_disks_none(web, tmp_path):
+    data = tar_bytes(archive_of(1, 9))
+    (tmp_path / 'a.tar').write_bytes(data)
+    far, near = opened(web.put('/a.tar', data)), opened(str(tmp_path / 'a.tar'))
+    assert far.in_blocks('').block_size == data_blocks.SIZE == 8 * 2**20
+    assert far.in_blocks('0').block_size == near.in_blocks('').block_size == 0
+    assert near.in_blocks('16M').block_size == 16 * 2**20
+
+
+@pytest.fixture
+def epoch(web, monkeypatch, short_pauses):
+    """Reads an epoch in blocks of 4 kB, as another process does; returns the blocks that were requested."""
+    members = {f'{n % 3}/{n:03}.jpg': bytes([n]) * 1000 for n in range(53)}
+    url = web.put('/a.tar', tar_bytes(members))
+    monkeypatch.setattr(room, '_COUNTED_SECONDS', (0, 0))
+
+    def read(cache):
+        remote.keep(cache)
+        archives = opened(url).in_blocks('4K')
+        monkeypatch.setattr(source_blocks, '_held', source_blocks._Held())
+        web.requests.clear()
+        assert {one.name: one.read().data for one in archives.order(2, seed=5).epoch(0)} == members
+        return len(web.requests)
+
+    return read
+
+
+def parts(tmp_path):
+    return [*(tmp_path / 'cache').glob('**/remote/part-*')]
+
+
+def test_blocks_are_kept_on_disk_as_far_as_there_is_room(epoch, tmp_path):
+    """20 blocks of 81 kB in all: of 75 kB some go, the oldest, and are requested again."""
+    assert epoch(0) == 20 and not parts(tmp_path)
+    assert epoch(75_000) == 20
+    kept = parts(tmp_path)
+    assert 14 <= len(kept) <= 18 and sum(path.stat().st_size for path in kept) <= 75_000
+    assert 20 - len(kept) <= epoch(75_000) < 10
+    kept[0].write_bytes(b'cut off')
+    assert epoch(75_000) < 10
+    assert sum(path.stat().st_size for path in parts(tmp_path)) <= 75_000
+
+
+def test_a_full_disk_costs_requests_and_no_more(epoch, tmp_path):
+    with files_up_to(2000):
+        assert epoch(75_000) == epoch(75_000) == 20
+    assert not parts(tmp_path)
+
+
+def test_two_processes_share_the_blocks(epoch, web):
+    """Both read at once: what one has fetched, the other takes. One that was killed keeps nobody waiting."""
+    program = f"""
+import sys
+from estimator_lab.data.sources import remote
+from tests.support.streams import opened
+remote.keep(80_000)
+members = [*opened('{web.address}/a.tar').in_blocks('4K').order(2, seed=5).epoch(0)]
+print(len(members), flush=True)
+sys.stdin.readline()
+print(sum(len(one.read().data) for one in members))
+"""
+    command = [sys.executable, '-c', program]
+    pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE, 'text': True, 'cwd': ROOT}
+    epoch(0)
+    both = [subprocess.Popen(command, **pipes) for _ in range(3)]
+    assert [process.stdout.readline() for process in both] == ['53\n'] * 3
+    web.requests.clear()
+    for process in both:
+        process.stdin.write('\n')
+        process.stdin.flush()
+    both[2].kill()
+    assert [process.communicate()[0] for process in both[:2]] == ['53000\n'] * 2
+    both[2].communicate()
+    assert len(web.requests) <= 22  # of 20 blocks; some may be under way in the process that was killed
+
+
+def test_an_archive_that_is_replaced_is_told(web, short_pauses):
+    url = web.put('/a.tar', tar_bytes(archive_of(1, 30)))
+    order = opened(url).in_blocks('4K').order(2)
+    web.put('/a.tar', tar_bytes(archive_of(2, 30)))
+    with pytest.raises(DataError, match='has changed'):
+        [one.read() for one in order.epoch(0)]
+
+
+def test_a_data_set_of_blocks_pickles(web, short_pauses):
+    """Another process reads by blocks, too, and has the cache of its parent."""
+    members = archive_of(1, 30)
+    stretches = stretches_of(members, Part())
+    data = api.dataset(web.put('/a.tar', tar_bytes(members)), shuffle_blocks='4K', cache='10K')
+    sent = pickle.dumps(data)
+    remote.keep(0)
+    web.requests.clear()
+    again = pickle.loads(sent)
+    assert [one.data for one in again[:]] == [*members.values()]
+    blocks = len(web.requests)
+    assert blocks == len(stretches) and remote.bytes_kept == 0
+    assert [one.data for one in again[:]] == [*members.values()] and len(web.requests) == blocks
+
+
+def test_blocks_that_are_sorted_by_label_are_warned_of(tmp_path, caplog):
+    """40 labels of two blocks of 4 kB each: eight blocks have 8 of them."""
+    files = [(f'{n // 16:02}/{n}.jpg', bytes(10)) for n in range(40 * 16)]
+    path = str(write_tar(tmp_path / 'a.tar', files))
+    next(api.stream(path, shuffle_blocks='4K'))
+    assert 'sorted by label. 8 blocks of 4K, which are shuffled together, hold about 8 of 40' in caplog.text
+    caplog.clear()
+    next(api.stream(path, shuffle_blocks='64K'))
+    assert not caplog.text
