@@ -1,13 +1,18 @@
 """Settings become flags, a help page and errors in one sentence."""
 
+import contextlib
+import io
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from estimator_lab.base import command
 from estimator_lab.base.command import Command, CommandLine
 from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.progress import say
 from estimator_lab.base.settings import setting
 
 HINT = 'Hyper-parameters are given as --hparams=NAME=VALUE,...; train --hparams=help lists them.'
@@ -117,6 +122,8 @@ FILES = {'arguments': 'FILE...'}
         (['--plain=3'], {}, f'There is no flag --plain; --help lists all. {HINT}'),
         (['--size=0'], {}, '--size=0: 0 is not an integer in the range [1, 300]; --help lists the flags.'),
         (['--trays=2'], {}, '--trays=2: value should be one of <1|3>; --help lists the flags.'),
+        (['--name', '--size=3'], {}, f'--name {EMPTY}'),
+        (['--paths', '--nofast'], {}, f'--paths {EMPTY}'),
         (['--paths=a', '--paths=b'], {}, '--paths is given 2 times: give it once, with commas between'),
         (['--hparams=a=1', '--hparams=b=1'], {}, '--hparams is given 2 times: give it once, with commas'),
     ],
@@ -144,3 +151,50 @@ def test_errors_are_one_sentence(monkeypatch, capsys, error, status, words):
 
     assert run(monkeypatch, [], fail) == status
     assert capsys.readouterr().err == f'{words}\n'
+
+
+def test_a_required_flag_that_is_given_is_enough():
+    settings, _ = parsed('--path=r.txt', required=['path'])
+    assert settings.path == Path('r.txt')
+
+
+def test_faults_of_the_program_keep_their_traceback_but_after_a_signal(monkeypatch, capsys):
+    """An import that a signal interrupts may raise anything."""
+
+    def fail(settings, line):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(monkeypatch, [], fail)
+    left = []
+    stopped = threading.Event()
+    stopped.set()
+    monkeypatch.setattr(command, 'ended_by_signals', lambda: contextlib.nullcontext(stopped))
+    monkeypatch.setattr(command, 'leave', left.append)
+    assert run(monkeypatch, [], fail) == 130
+    assert (left, capsys.readouterr().err) == ([130], 'error: Stopped.\n')
+
+
+def test_letters_that_a_terminal_lacks_are_escaped_and_other_streams_stay_as_they_are(monkeypatch):
+    ascii_only, other = io.TextIOWrapper(io.BytesIO(), 'ascii'), io.StringIO()
+    for stream in (ascii_only, other):
+        monkeypatch.setattr('sys.stdout', stream)
+        assert run(monkeypatch, [], lambda settings, line: say('\xc4hre')) == 0
+        stream.flush()
+    assert (ascii_only.buffer.getvalue(), other.getvalue()) == (b'\\xc4hre\n', '\xc4hre\n')
+
+
+@pytest.mark.parametrize(
+    ('found', 'own', 'word'),
+    [
+        ('/env/bin/python', '/env/bin/python3.13', 'python'),
+        ('/usr/bin/python', '/env/bin/python', '/env/bin/python'),
+        (None, '/work/.venv/bin/python', '.venv/bin/python'),
+        (None, '/my env/python', "'/my env/python'"),
+    ],
+)
+def test_the_word_that_starts_this_python(monkeypatch, found, own, word):
+    monkeypatch.setattr('shutil.which', lambda name: found)
+    monkeypatch.setattr('sys.executable', own)
+    monkeypatch.setattr('os.getcwd', lambda: '/work')
+    assert command.python() == word

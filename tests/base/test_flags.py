@@ -24,3 +24,20 @@ def test_sentences_of_absl_are_put_plainly(said, sentence):
 def test_unknown_flags_name_a_known_one():
     said = parse_error("Unknown command line flag 'siz'. Did you mean: size ?", ['size', 'share'], '')
     assert said.startswith('There is no flag --siz') and '--size' in said and '--share' not in said
+
+
+GPU = 'the variable CUDA_VISIBLE_DEVICES chooses the GPUs. --help lists all.'
+
+
+@pytest.mark.parametrize(
+    ('name', 'known', 'arguments', 'words'),
+    [
+        ('gpu', 'size', '', f'--gpu: {GPU}'),
+        ('image', 'size', 'FILE...', '--image: give FILE... without a flag. --help lists all.'),
+        ('image', 'size', '', '--image; --help lists all.'),
+        ('image', 'data', 'FILE...', '--image; did you mean --data? --help lists all.'),
+    ],
+)
+def test_flags_of_other_programs_are_answered(name, known, arguments, words):
+    said = parse_error(f"Unknown command line flag '{name}'", [known], arguments)
+    assert said == f'There is no flag {words}'

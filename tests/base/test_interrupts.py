@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from estimator_lab.base import interrupts
 from estimator_lab.base.interrupts import Interrupted, StopSwitch, handled, until_stopped
 from tests.support.places import ROOT
 
@@ -137,3 +138,69 @@ def test_a_signal_in_a_destructor_turns_the_switch_on_and_prints_nothing(default
         assert switch.on and ignored == []
         Destroyed(act=lambda: 1 / 0)
     assert ignored == [ZeroDivisionError]
+
+
+def test_the_first_signal_interrupts_a_command_silently_and_a_second_one_nothing(default_sigint, monkeypatch):
+    """Both begin timers that would end the process, which are cancelled; hooks are as they were."""
+    begun, cancelled, both = [], [], threading.Event()
+
+    def begin(seconds, end, is_second):
+        begun.append((seconds, is_second))
+        if is_second:
+            both.set()
+        return SimpleNamespace(cancel=lambda: cancelled.append(is_second))
+
+    monkeypatch.setattr(interrupts, '_daemon_timer', begin)
+    hook = sys.excepthook
+    with interrupts.ended_by_signals() as heard:
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert heard.is_set()
+        signal.raise_signal(signal.SIGTERM)
+        assert both.wait(300) and sys.excepthook(ValueError, ValueError(), None) is None
+    assert sys.excepthook is hook
+    assert (begun, cancelled) == ([(4.0, False), (0.5, True)], [False, True])
+
+
+def test_blocks_within_each_other_hear_one_after_the_other_and_other_threads_nothing(default_sigint):
+    heard, both = [], threading.Event()
+
+    def outside():
+        heard.append('outside')
+        both.set()
+
+    with handled(lambda number, frame: heard.append('not called'), outside):
+        with handled(lambda number, frame: heard.append(number), lambda: heard.append('inside')):
+            signal.raise_signal(signal.SIGINT)
+            assert both.wait(300)
+        assert interrupts.stop_signal() == signal.SIGINT and list(until_stopped([1])) == []
+    assert sorted(map(str, heard)) == ['2', 'inside', 'outside'] and list(until_stopped([1])) == [1]
+    before = signal.getsignal(signal.SIGINT)
+
+    def elsewhere():
+        with handled(lambda number, frame: None, lambda: None):
+            heard.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert heard[-1] is before
+
+
+def test_a_switch_that_is_off_stops_nothing():
+    StopSwitch().check()
+
+
+LEFT = """
+import atexit, threading
+from estimator_lab.base import interrupts
+atexit.register(print, 'registered')
+threading.Thread(target=threading.Event().wait).start()  # never ends
+print('said', end=' ')
+interrupts.leave(3)
+"""
+
+
+def test_leaving_waits_for_no_thread_but_loses_nothing(run_python):
+    done = run_python('-c', LEFT)
+    assert (done.returncode, done.stdout, done.stderr) == (3, 'said registered\n', '')

@@ -34,6 +34,8 @@ def test_objects_of_the_types_that_are_expected():
     expected = Drawing('ü', (3, 4), [Point(1), Point(0.5, 2)], {'a': ('red',)})
     assert as_object(parse_json(json.dumps(DRAWING).encode()), Drawing) == expected
     assert as_object({**DRAWING, 'more': [{'any': 1}]}, Drawing).more == [{'any': 1}]
+    (point,) = as_object({**DRAWING, 'points': [{'x': np.float32(0.5)}]}, Drawing).points
+    assert point == (0.5, 0) and type(point.x) is float
 
 
 @pytest.mark.parametrize(

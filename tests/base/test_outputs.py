@@ -105,6 +105,14 @@ def test_results_do_not_replace_what_is_read(place, name, words):
         check(name)
 
 
+def test_two_results_are_two_files(place):
+    Path('same.csv').symlink_to('new.csv')
+    with pytest.raises(FlagError, match=r'table=same\.csv is the file of .*out as well: name two'):
+        check('new.csv', table='same.csv')
+    check('new.csv', table='newer.csv')
+    check('', table='')
+
+
 @pytest.mark.parametrize('name', ['b.csv', 'model/report.html'])
 def test_only_files_of_the_same_kind_are_replaced(place, name):
     suffix = Path(name).suffix

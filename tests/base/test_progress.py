@@ -1,11 +1,20 @@
 import io
+import os
 import sys
 
 import pytest
 
 from estimator_lab.base import progress
 from estimator_lab.base.errors import LabError
-from estimator_lab.base.progress import Progress, clear_status, doing, say, showing_tasks
+from estimator_lab.base.progress import (
+    Progress,
+    clear_status,
+    doing,
+    open_closed_streams,
+    say,
+    say_rows,
+    showing_tasks,
+)
 
 
 class Terminal(io.StringIO):
@@ -121,3 +130,27 @@ def test_a_long_line_is_cut_rather_than_scrolled(monkeypatch):
     stream = Terminal()
     Progress(stream=stream).show('step 450/500  loss 0.1234')
     assert stream.getvalue() == '\r\033[Kstep 450/50'
+
+
+def test_work_without_a_known_share_has_a_title_and_no_bar(now):
+    """Nor has a share of 0, after which nothing is known of the time that is left."""
+    shown = []
+    bar = Progress('Counting', show_line=shown.append)
+    for share in (None, 0.0):
+        now[0] += 10
+        bar('7 sheep', share)
+    assert shown == ['Counting: 7 sheep'] * 2
+
+
+def test_rows_are_in_columns(capsys):
+    say_rows([('Labels', '2: a 3, b 1'), ('', 'more')])
+    assert capsys.readouterr().out == 'Labels           2: a 3, b 1\n                 more\n'
+
+
+def test_closed_streams_are_replaced_and_open_ones_are_not(monkeypatch):
+    kept = io.StringIO()
+    monkeypatch.setattr(sys, 'stdout', None)
+    monkeypatch.setattr(sys, 'stderr', kept)
+    open_closed_streams()
+    with sys.stdout as opened:
+        assert opened.name == os.devnull and sys.stderr is kept

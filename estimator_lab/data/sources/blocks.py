@@ -65,7 +65,7 @@ class BlockFile:
     def _block(self, number: int) -> 'Future[bytes]':
         start, end = self._starts[number], min(self._ends[number], self._file.size)
         return _held.get(
-            (self._file.key, start), partial(_fetched, self._file, start, end - start, self._most)
+            (self._file.key, start, end), partial(_fetched, self._file, start, end - start, self._most)
         )
 
 
@@ -74,9 +74,9 @@ class _Held:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._blocks: OrderedDict[tuple[str, int], Future[bytes]] = OrderedDict()
+        self._blocks: OrderedDict[tuple[str, int, int], Future[bytes]] = OrderedDict()
 
-    def get(self, key: tuple[str, int], fetch: 'partial[bytes]') -> 'Future[bytes]':
+    def get(self, key: tuple[str, int, int], fetch: 'partial[bytes]') -> 'Future[bytes]':
         """Returns a block, which is fetched if it is not there, or could not be read."""
         with self._lock:
             block = self._blocks.get(key)
