@@ -15,6 +15,7 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.base.files import all_below
 from estimator_lab.base.outputs import why_refused
 from estimator_lab.base.progress import say_lines, warn
+from estimator_lab.base.python_2 import python_2_advice
 
 _USAGE = """Reads programs for TensorFlow 1 and lists the names that are missing under `run`.
 
@@ -86,8 +87,10 @@ def missing(file: Path, assigned: Collection[str] = ()) -> list[tuple[int, str]]
     try:
         tree = _tree(file)
     except _NO_PROGRAM as error:
+        advice = python_2_advice(error) if isinstance(error, SyntaxError) else ''
         text = (error.msg if isinstance(error, SyntaxError) else str(error)).rstrip('.?')
-        return [(getattr(error, 'lineno', None) or 1, f'This is not a Python 3 program: {text}.')]
+        text = f'This is not a Python 3 program: {text}. {advice}'
+        return [(getattr(error, 'lineno', None) or 1, text.rstrip())]
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # TensorFlow's, about old names
         sentences = {(line, name): text for line, name, text in _missing_in(tree, assigned)}

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, NoReturn
 from estimator_lab.base.command import Command, CommandLine, sentence_and_status
 from estimator_lab.base.errors import FlagError, LabError
 from estimator_lab.base.progress import warn
+from estimator_lab.base.python_2 import python_2_advice
 from estimator_lab.base.settings import setting
 
 _USAGE = """Runs a TensorFlow 1 program as it is, with tf.estimator, tf.contrib and TensorFlow 1's names.
@@ -182,6 +183,8 @@ def _show_program_only(kind: type[BaseException], error: BaseException, trace: T
     while trace and trace.tb_frame.f_code.co_filename.endswith(_STARTERS):
         trace = trace.tb_next
     sys.__excepthook__(kind, error.with_traceback(trace), trace)
+    if isinstance(error, SyntaxError) and (advice := python_2_advice(error)):
+        warn(advice)
 
 
 COMMAND = _Launcher(_main, _USAGE, RunSettings, arguments='[PROGRAM ...]')

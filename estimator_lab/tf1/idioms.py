@@ -1,4 +1,4 @@
-"""Expressions of old programs that today's NumPy, protobuf and TensorFlow reject, replaced in a syntax tree.
+"""Expressions of old programs that today's Python, NumPy, protobuf and TensorFlow reject, replaced in a tree.
 
 They mean what they did in 2019: an array of one element counts as a number in `int(x)`, `math.floor(x)`,
 `'%d' % x` and `values[i] = x`; arrays have `tostring`, `itemset`, `ptp` and `newbyteorder`; `type(x) is
@@ -8,12 +8,16 @@ what would raise an error is changed, but for the last-named comparison.
 
 import ast
 import builtins
+import functools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.client.session import register_session_run_conversion_functions
+
+from estimator_lab.base.progress import warn
 
 _HELPER = '__estimator_lab_idioms__'
 _NUMBERS = ('int', 'float', 'complex')
@@ -25,6 +29,12 @@ _METHODS: Mapping[str, Callable[..., Any]] = {
     'newbyteorder': lambda array, *order: array.view(array.dtype.newbyteorder(*order)),
 }
 """{method that NumPy 2 dropped: what it did}."""
+_METHODS_OF_2: Mapping[str, Callable[..., Any]] = {
+    'has_key': lambda mapping, key: key in mapping,
+    'iteritems': lambda mapping: iter(mapping.items()),
+    'itervalues': lambda mapping: iter(mapping.values()),
+}
+_NAMES_OF_2 = {'xrange': range, 'unicode': str, 'raw_input': input}
 
 
 def _set_item(array: np.ndarray, *place: Any) -> None:
@@ -35,18 +45,20 @@ def _set_item(array: np.ndarray, *place: Any) -> None:
         array[tuple(np.ravel(indices))] = value
 
 
-def with_idioms(tree: ast.Module) -> ast.Module:
-    """Returns the tree of a module with old expressions replaced; changes its argument."""
+def with_idioms(tree: ast.Module, own: bool = True) -> ast.Module:
+    """Returns the tree of a module with old expressions replaced, more if it is the program's; changes it."""
     builtins.__dict__[_HELPER] = sys.modules[__name__]
-    return ast.fix_missing_locations(_Idioms(tree).visit(tree))
+    return ast.fix_missing_locations((_Python2 if own else _Idioms)(tree).visit(tree))
 
 
 class _Idioms(ast.NodeTransformer):
+    _methods = frozenset(_METHODS)
+
     def __init__(self, tree: ast.Module) -> None:
         nodes = list(ast.walk(tree))
         stored = (node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
         defined = (getattr(node, 'name', '') or '' for node in nodes)
-        imported = (node.asname for node in nodes if isinstance(node, ast.alias))
+        imported = (node.asname or node.name for node in nodes if isinstance(node, ast.alias))
         arguments = (node.arg for node in nodes if isinstance(node, ast.arg))
         self._own = {*stored, *defined, *imported, *arguments}
 
@@ -57,7 +69,7 @@ class _Idioms(ast.NodeTransformer):
         name = getattr(function, 'attr', getattr(function, 'id', ''))
         if name in _MESSAGES:
             return _call('make', node, [function, *node.args], node.keywords)
-        if isinstance(function, ast.Attribute) and name in _METHODS:
+        if isinstance(function, ast.Attribute) and name in self._methods:
             return _call('method', node, [function.value, ast.Constant(name), *node.args], node.keywords)
         module = getattr(getattr(function, 'value', None), 'id', '')
         if module == 'math' or (
@@ -91,6 +103,55 @@ class _Idioms(ast.NodeTransformer):
         if isinstance(node.ctx, ast.Store):
             node.value = _call('elements', node.value, [node.value])
         return node
+
+
+class _Python2(_Idioms):
+    _methods = frozenset([*_METHODS, *_METHODS_OF_2])
+
+    def __init__(self, tree: ast.Module) -> None:
+        super().__init__(tree)
+        names = {getattr(node, 'id', '') for node in ast.walk(tree)}
+        # A program that catches these errors looks for Python 2 itself.
+        self._names = set() if 'NameError' in names else _NAMES_OF_2.keys() - self._own
+        self._has_imports = not names & {'ImportError', 'ModuleNotFoundError'}
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """Replaces `xrange` and the like."""
+        return _call('name', node, [ast.Constant(node.id)]) if node.id in self._names else node
+
+    def visit_alias(self, node: ast.alias) -> ast.alias:
+        """Replaces `import cPickle`."""
+        if node.name == 'cPickle' and self._has_imports:
+            node.name, node.asname = 'pickle', node.asname or node.name
+            tell('cPickle')
+        return node
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom:
+        """Replaces `from cPickle import load`."""
+        if node.module == 'cPickle' and self._has_imports:
+            node.module = 'pickle'
+            tell('cPickle')
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        """Replaces the body of a generator."""
+        self.generic_visit(node)
+        # What `with` raises in the generator of a context manager is not for it to end.
+        is_context = any('contextmanager' in ast.unparse(each) for each in node.decorator_list)
+        if not is_context and any(isinstance(each, ast.Yield | ast.YieldFrom) for each in _nodes_of(node)):
+            start = int(ast.get_docstring(node) is not None)
+            told = _call('tell', node, [ast.Constant('a generator that StopIteration ends')])
+            handler = ast.ExceptHandler(ast.Name('StopIteration', ast.Load()), None, [ast.Expr(told)])
+            node.body[start:] = [ast.Try(node.body[start:], [handler], [], [])]
+        return node
+
+
+def _nodes_of(function: ast.AST) -> Iterator[ast.AST]:
+    """Yields the nodes of a function, without those of functions inside it."""
+    for node in ast.iter_child_nodes(function):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            yield node
+            yield from _nodes_of(node)
 
 
 def _call(
@@ -178,6 +239,9 @@ def elements(values: Any) -> Any:
 
 def method(thing: Any, name: str, *args: Any, **more: Any) -> Any:
     """Calls a method of arrays that NumPy 2 dropped, or another object's method of that name."""
+    if name in _METHODS_OF_2 and isinstance(thing, Mapping) and not hasattr(thing, name):
+        tell(f'dict.{name}')
+        return _METHODS_OF_2[name](thing, *args, **more)
     if isinstance(thing, np.ndarray | np.generic) and not hasattr(thing, name):
         return _METHODS[name](thing, *args, **more)
     return getattr(thing, name)(*args, **more)
@@ -203,3 +267,25 @@ def _integers(value: Any) -> Any:
     if isinstance(value, list | tuple | np.ndarray):
         return [_integers(each) for each in value]
     return int(value) if isinstance(value, bool | np.bool_) else value
+
+
+@functools.cache
+def tell(what: str) -> None:
+    """Says once that a program uses what Python 3 lacks."""
+    warn(f'The program uses {what}, which Python 3 does not have; it works as before.')
+
+
+def name(word: str) -> Any:
+    """Returns what a name of Python 2 meant."""
+    tell(word)
+    return _NAMES_OF_2[word]
+
+
+def _listed(values: Any) -> tuple[list[Any], Callable[[list[Any]], list[Any]]]:
+    tell('the keys or values of a dict as a list')
+    return list(values), list
+
+
+_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()))
+for _kind in _VIEWS:
+    register_session_run_conversion_functions(_kind, _listed)

@@ -11,6 +11,7 @@ import copy
 import functools
 import importlib.util
 import os
+import re
 import sys
 import sysconfig
 from collections.abc import Iterable
@@ -33,6 +34,10 @@ _KEPT = ('python', 'core', 'tools', 'compat', 'contrib', 'examples')
 # Packages that are never read: TensorFlow itself, and packages that follow its versions.
 _OTHERS = frozenset(
     ('estimator_lab', 'keras', 'tensorboard', 'tensorflow', 'tensorflow_estimator', 'tf_keras', 'tf_slim')
+)
+# Modules without these words run as they are.
+_WORDS = re.compile(
+    rb'tensorflow|numpy|keras|\b(yield|cPickle|xrange|unicode|raw_input|has_key|iteritems|itervalues)\b'
 )
 _NOTEBOOK = 'This notebook'
 INSTALLED = tuple({sysconfig.get_path(name) for name in ('stdlib', 'platstdlib', 'purelib', 'platlib')})
@@ -75,8 +80,8 @@ def with_version_1(tree: ast.Module) -> ast.Module:
     return ast.fix_missing_locations(_Version1().visit(tree))
 
 
-def _adapted(tree: ast.Module, version: int) -> ast.Module:
-    tree = with_one_keras(with_idioms(tree), with_keras=version == 1)
+def _adapted(tree: ast.Module, version: int, own: bool = True) -> ast.Module:
+    tree = with_one_keras(with_idioms(tree, own), with_keras=version == 1)
     return with_version_1(tree) if version == 1 else tree
 
 
@@ -129,18 +134,17 @@ class Programs(MetaPathFinder):
 
     def code(self, source: bytes, path: str, own: bool) -> CodeType | None:
         """Returns the code of a module as it runs here, or None if it runs as it is."""
-        keras = b'keras' in source and not self._main.is_none and _decided(self._main) == 1
-        if b'tensorflow' not in source and (
-            not (keras or b'numpy' in source) or not own or _is_installed(path)
-        ):
+        own_file = own and not _is_installed(path)
+        if b'tensorflow' not in source and not (own_file and _WORDS.search(source)):
             return None
         tree = ast.parse(source, path)
-        version = self._version(evidence_of(tree), path, own) if b'tensorflow' in source else 2 - keras
+        is_version_1 = not self._main.is_none and _decided(self._main) == 1
+        version = self._version(evidence_of(tree), path, own) if b'tensorflow' in source else 2 - is_version_1
         if version == 2 and not own:
             return None
         if b'numba' in source:  # it reads the compiled code
             return compile(with_version_1(tree), path, 'exec', dont_inherit=True) if version == 1 else None
-        return compile(_adapted(tree, version), path, 'exec', dont_inherit=True)
+        return compile(_adapted(tree, version, own_file), path, 'exec', dont_inherit=True)
 
     def adapted(self, cells: list[ast.Module], path: str) -> list[ast.Module]:
         """Returns how the cells of a notebook, together the main module, run here."""

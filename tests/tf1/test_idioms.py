@@ -86,3 +86,70 @@ def test_names_of_the_program_and_line_numbers_stay():
     run(text)
     tree = with_idioms(ast.parse('\n\nx = float(y) % 2\n'))
     assert {node.lineno for node in ast.walk(tree) if hasattr(node, 'lineno')} == {3}
+
+
+OLD = """
+import contextlib
+import cPickle
+from cPickle import loads
+import helper
+import tensorflow as tf
+
+def generator(n):
+    \'\'\'Yields.\'\'\'
+    source = iter(range(n))
+    while True:
+        yield next(source)
+
+@contextlib.contextmanager
+def context():
+    yield
+
+d = {'a': tf.constant(1), 'b': tf.constant(2)}
+with tf.Session() as session:
+    print(session.run([d.values()]), session.run({tf.constant(3): 0}.keys()))
+print([*generator(3)], generator.__doc__, d.has_key('a'), d.has_key('c'))
+print([k for k, _ in d.iteritems()], len([*d.itervalues()]))
+try:
+    with context():
+        next(iter(''))
+except StopIteration:
+    print('ended')
+print([unicode(i) for i in xrange(2)], loads(cPickle.dumps(5)), helper.found())
+"""
+HELPER = """
+try:
+    import cPickle as pickle
+except ImportError:
+    import pickle
+try:
+    unicode
+    kind = 'two'
+except NameError:
+    kind = 'three'
+
+def found():
+    def inner():
+        return [*generator()]
+    def generator():
+        yield kind
+        raise StopIteration
+    return inner(), pickle.__name__
+"""
+
+
+def test_what_python_took_from_programs(run_forked, tmp_path):
+    (tmp_path / 'old.py').write_text(OLD)
+    (tmp_path / 'helper.py').write_text(HELPER)
+    done = run_forked('-m', 'estimator_lab.run', str(tmp_path / 'old.py'))
+    assert done.stdout.splitlines() == [
+        '[[1, 2]] [3]',
+        '[0, 1, 2] Yields. True False',
+        "['a', 'b'] 2",
+        'ended',
+        "['0', '1'] 5 (['three'], 'pickle')",
+    ], done.stderr
+    used = ['cPickle', 'the keys or values of a dict as a list', 'a generator that StopIteration ends']
+    used += ['dict.has_key', 'dict.iteritems', 'dict.itervalues', 'xrange', 'unicode']
+    lines = [f'The program uses {each}, which Python 3 does not have; it works as before.' for each in used]
+    assert done.stderr.splitlines() == lines

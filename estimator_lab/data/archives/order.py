@@ -33,7 +33,7 @@ import numpy as np
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.shares import EVERY, Slice
-from estimator_lab.data.archives.blocks import Lookahead, firsts_of, reader_of
+from estimator_lab.data.archives.blocks import BlockReader, Lookahead, firsts_of, reader_of
 from estimator_lab.data.archives.index import Index, name_hash
 from estimator_lab.data.archives.places import ENDLESS, Places, pack, unpack
 from estimator_lab.data.archives.shuffling import SHUFFLED_BYTES, shuffled
@@ -162,10 +162,11 @@ class IndexedMembers:
                 soon.step()
                 yield member
 
-    def members(self, places: np.ndarray) -> Iterator[Member]:
-        """Yields the members at some packed places, without their data."""
+    def members(self, places: np.ndarray, by_blocks: bool = True) -> Iterator[Member]:
+        """Yields the members at some packed places, without their data, read by blocks or singly."""
+        readers = self._readers if by_blocks else [None] * len(self._readers)
         if len(places) < _FEW:
-            yield from map(self._member, places.tolist())
+            yield from (self._member(place, readers) for place in places.tolist())
             return
         for first in range(0, len(places), _CHUNK):
             epochs, numbers = unpack(places[first : first + _CHUNK], len(self))
@@ -173,7 +174,7 @@ class IndexedMembers:
             chunk: dict[int, Member] = {}
             for epoch, archive in sorted(set(zip(epochs.tolist(), archives.tolist(), strict=True))):
                 here = np.flatnonzero((archives == archive) & (epochs == epoch))
-                found = self._indexes[archive].members(rows[here].tolist(), epoch, self._readers[archive])
+                found = self._indexes[archive].members(rows[here].tolist(), epoch, readers[archive])
                 chunk.update(zip(here.tolist(), found, strict=True))
             for place in range(len(rows)):
                 yield chunk.pop(place)
@@ -184,12 +185,12 @@ class IndexedMembers:
         archives = np.searchsorted(self._ends, rows, 'right')
         return archives, rows - np.array(self._starts)[archives]
 
-    def _member(self, place: int) -> Member:
+    def _member(self, place: int, readers: Sequence[BlockReader | None]) -> Member:
         epoch, number = unpack(place, len(self))
         row = number if self._chosen is None else self._chosen.item(number)
         archive = bisect.bisect_right(self._starts, row) - 1
         one = [row - self._starts[archive]]
-        return self._indexes[archive].members(one, epoch, self._readers[archive])[0]
+        return self._indexes[archive].members(one, epoch, readers[archive])[0]
 
 
 class IndexedOrder:

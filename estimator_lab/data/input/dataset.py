@@ -162,7 +162,8 @@ class Dataset:
     def __getitems__(self, places: Sequence[int]) -> list[Any]:
         """Returns some examples, which are read together; see `__getitem__`."""
         packed = np.array([self._packed(place) for place in places], np.int64)
-        members = list(self._examples.members(packed))
+        is_ordered = all(isinstance(place, Place) for place in places)  # others may be far from each other
+        members = list(self._examples.members(packed, is_ordered))
         return [
             self._example(int(place), member, data)
             for place, member, data in zip(places, members, self._reader.read(members), strict=True)

@@ -60,7 +60,7 @@ class IndexedSamples:
     def __len__(self) -> int:
         return int(self._ends[-1])
 
-    def members(self, places: np.ndarray) -> Iterator[Member]:
+    def members(self, places: np.ndarray, by_blocks: bool = False) -> Iterator[Member]:
         """Yields the samples at some packed places, each as a member whose data are its members by field.
 
         In the place of a field that a sample lacks, or has twice, there is a BadExampleError.

@@ -245,19 +245,22 @@ def test_an_archive_that_is_replaced_is_told(web, short_pauses):
         [one.read() for one in order.epoch(0)]
 
 
-def test_a_data_set_of_blocks_pickles(web, short_pauses):
-    """Another process reads by blocks, too, and has the cache of its parent."""
+def test_a_data_set_reads_blocks_in_its_order_and_single_examples_elsewhere(web, short_pauses):
+    """Also in another process, which has the cache of its parent."""
     members = archive_of(1, 30)
-    stretches = stretches_of(members, Part())
+    blocks, values = len(stretches_of(members, Part())), [*members.values()]
     data = api.dataset(web.put('/a.tar', tar_bytes(members)), shuffle_blocks='4K', cache='10K')
     sent = pickle.dumps(data)
     remote.keep(0)
-    web.requests.clear()
     again = pickle.loads(sent)
-    assert [one.data for one in again[:]] == [*members.values()]
-    blocks = len(web.requests)
-    assert blocks == len(stretches) and remote.bytes_kept == 0
-    assert [one.data for one in again[:]] == [*members.values()] and len(web.requests) == blocks
+    for expected in (blocks, 0):
+        web.requests.clear()
+        (places,) = data.order(30, seed=1)
+        assert [one.data for one in again[places]] == [values[place] for place in places]
+        assert len(web.requests) == expected and remote.bytes_kept == 0
+    web.requests.clear()
+    source_blocks._after_fork()
+    assert again[17].data == values[17] and web.bytes_sent < 4 * KILO
 
 
 def test_blocks_that_are_sorted_by_label_are_warned_of(tmp_path, caplog):

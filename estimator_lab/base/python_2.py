@@ -1,0 +1,18 @@
+"""What to do with a program whose syntax is Python 2's."""
+
+import re
+import shlex
+
+# What Python says of such a file, and what its line has.
+_PYTHON_2 = re.compile(
+    'Missing parenth|exception types|leading zeros|decimal literal|be parenthesized|of tabs and'
+    r'|`.+`|<>|\bur[\'"]|^\s*(raise \w+,|exec |print )'
+)
+
+
+def python_2_advice(error: SyntaxError) -> str:
+    """Returns what to do with a file for Python 2; '' if an error does not look like one of these."""
+    if not (_PYTHON_2.search(error.msg) or _PYTHON_2.search(error.text or '')):
+        return ''
+    file = shlex.quote(error.filename or 'FILE')
+    return f'This is Python 2: `pip install modernize`, and `python -m modernize -wn {file}` rewrites it.'
