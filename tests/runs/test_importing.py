@@ -8,6 +8,7 @@ import pytest
 
 from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.core.endpoints import published
+from estimator_lab.models import vgg
 from estimator_lab.runs import importing as runs_importing
 from estimator_lab.runs.importing import import_weights
 from estimator_lab.runs.trained import Trained
@@ -103,6 +104,10 @@ def test_names_of_the_classes(tmp_path):
     trained = Trained.open(tmp_path / 'vgg')
     assert trained.step == 0 and trained.record.vocabulary == ('cat', 'dog', 'eel')
     assert trained.params.dense_units == 5
+    (tmp_path / 'without').mkdir()
+    without = small_file(tmp_path / 'without', head='pool', vocabulary=())
+    with pytest.raises(DataError, match=rf'it has no classes for vocabulary={names} to name'):
+        imported(without, tmp_path / 'none', hparams={**SMALL, 'head': 'pool'}, vocabulary=names)
     names.write_text('cat\ndog\n')
     with pytest.raises(DataError, match=r'names.txt names 2 classes, but \S+small.h5 has 3\.'):
         imported(path, tmp_path / 'other', **given)
@@ -123,6 +128,8 @@ def test_a_checkpoint_of_another_model(cnn_dir, tmp_path):
         ({}, {'hparams': {}}, DataError, "'block1_conv1/.*' is 3x3x3x2 there and 3x3x3x64 here"),
         ({}, {'image_shape': (32, 32, 3)}, DataError, "'fc1/fc1/kernel:0' is 64x5 there and 16x5 here"),
         ({'head': 'pool', 'vocabulary': ()}, {}, FlagError, 'has no classes: head=dense needs labels'),
+        ({}, {'image_shape': (16, 16, 3)}, FlagError, '^image_size=16 is too small: five poolings by 2 need'),
+        ({'vocabulary': ('a',)}, {}, DataError, 'it has 1 classes, 2 to 100,000 are possible'),
         ({}, {'model_name': 'cnn', 'hparams': {}}, DataError, 'holds no weights of model=cnn: name an'),
     ],
 )
@@ -131,6 +138,16 @@ def test_the_wrong_file(tmp_path, written, changes, error, words):
     with pytest.raises(error, match=words):
         imported(path, tmp_path / 'vgg', **{'hparams': SMALL, **changes})
     assert not (tmp_path / 'vgg').exists()
+
+
+def test_a_setting_that_the_classes_do_not_suit(tmp_path, monkeypatch):
+    def check(params):
+        if params.num_classes == 5:
+            raise FlagError('five are too many.')
+
+    monkeypatch.setattr(vgg.Params, 'check', check)
+    with pytest.raises(FlagError, match=r'^five are too many\.$'):
+        imported(small_file(tmp_path, vocabulary=tuple('abcde')), tmp_path / 'vgg', hparams=SMALL)
 
 
 def test_an_incomplete_top(tmp_path):

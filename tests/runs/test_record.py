@@ -1,11 +1,12 @@
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.version import __version__
-from estimator_lab.runs.record import FORMAT, Record, check_same, read_record, write_record
+from estimator_lab.runs.record import FORMAT, Record, check_same, link_model, read_record, write_record
 
 RECORD = Record(
     'cnn', (8, 8, 1), ('a', 'b', 'ü'), {'filters': 3, 'optimizer': 'adam'}, {'tensorflow': '2.21.0'}
@@ -75,6 +76,7 @@ def test_going_on_with_the_same(tmp_path):
     ('change', 'error', 'words'),
     [
         ({'model': 'dbn'}, FlagError, 'was made by model=cnn'),
+        ({'kind': 'tree'}, FlagError, 'was trained on images, but data holds trees'),
         ({'image_shape': (9, 8, 1)}, FlagError, '8x8x1 pixels and channels, not 9x8x1'),
         ({'hparams': {'filters': 4}}, FlagError, 'filters=3, not 4'),
         ({'vocabulary': ('a', 'c')}, DataError, "2 missing, such as 'b'; 1 new, such as 'c'"),
@@ -102,6 +104,14 @@ def test_what_does_not_match(tmp_path, change, error, words):
         ({'versions': {'estimator_lab': 1}}, r"its versions\['estimator_lab'\] is 1"),
         ({'decode': 'x' * 5000}, "its 'decode' is 'xxx"),
         ({'hparams': {'x' * 5000: 1}}, "its 'xxx"),
+        ({'input': {'settings': {'seed': [1]}}}, r'its seed is \[1\]'),
+        ({'input': {'first_step': -1}}, 'its steps are -1 and 0'),
+        ({'input': {'step': 2**62}}, r'its steps are 0 and 4611686018427387904'),
+        ({'input': {'position': -1}}, 'its position is -1'),
+        (
+            {'input': {'archives': [{'name': 'a.tar', 'fingerprint': 'f', 'images': -1}]}},
+            r'one of its archives is ',
+        ),
         ({'format': True}, 'its format is True, not a whole number'),
         ({'colour': 'red'}, 'colour'),
     ],
@@ -120,3 +130,25 @@ def test_a_long_value_is_cut_in_messages(tmp_path):
     with pytest.raises(FlagError, match=r'filters=\[0, 1, .*\.\.\., not 3: name') as caught:
         check_same(tmp_path, long, RECORD, ['filters'])
     assert len(str(caught.value)) < 400 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize('links', [True, False])
+def test_a_checkpoint_becomes_a_folder_of_its_own(tmp_path, monkeypatch, links):
+    """Of files for another step, nothing is taken; without links in the file system, files are copied."""
+    write_record(tmp_path, RECORD)
+    for name in ('model.ckpt-3.index', 'model.ckpt-3.data', 'model.ckpt-33.index', 'judge.npz'):
+        (tmp_path / name).write_text(name)
+    if not links:
+        monkeypatch.setattr(Path, 'hardlink_to', lambda *paths: exec('raise OSError'))
+    made = tmp_path / 'made'
+    link_model(tmp_path / 'model.ckpt-3', made)
+    names = {'model.ckpt-3.index', 'model.ckpt-3.data', 'judge.npz'}
+    assert {path.name for path in made.iterdir()} == {*names, 'experiment.json', 'checkpoint'}
+    assert all((made / name).read_text() == name for name in names)
+    assert (made / 'judge.npz').samefile(tmp_path / 'judge.npz') == links
+    assert read_record(made) == RECORD
+    assert (made / 'checkpoint').read_text() == 'model_checkpoint_path: "model.ckpt-3"\n'
+    link_model(tmp_path / 'model.ckpt-4', tmp_path / 'none')
+    (tmp_path / 'experiment.json').unlink()
+    link_model(tmp_path / 'model.ckpt-3', tmp_path / 'none')
+    assert not (tmp_path / 'none').exists()

@@ -1,7 +1,10 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from estimator_lab.base.errors import DataError, LabError
-from estimator_lab.runs.tensorflow_errors import reason_of, tensorflow_errors_as_sentences
+from estimator_lab.runs.tensorflow_errors import no_room_by, reason_of, tensorflow_errors_as_sentences
 from estimator_lab.tf1 import tf
 
 HEAD = """Graph execution error:
@@ -12,6 +15,8 @@ Node: 'save'
 """
 
 
+FULL = 'No space left on device'
+LOST = 'Could not load all requested variables from checkpoint, restoring checkpoint from'
 TASK = 'From /job:ps/replica:0/task:0:\n'
 
 
@@ -72,3 +77,47 @@ def test_a_checkpoint_that_cannot_be_found_for_its_evaluation():
     why = 'could not be read for its evaluation'
     with pytest.raises(LabError, match=why), tensorflow_errors_as_sentences():
         raise RuntimeError('There was no new checkpoint after the training. Eval status: missing checkpoint')
+
+
+@pytest.mark.parametrize(
+    ('raised', 'folder', 'words'),
+    [
+        (
+            OSError(28, 'No space left on device', '/m/x'),
+            None,
+            '/m/x cannot be written: No space left on dev',
+        ),
+        (OSError(28, FULL), Path('/m'), f'/m cannot be written: {FULL}'),
+        (OSError(28, FULL), None, None),
+        (FileNotFoundError(2, 'No such file', '/m/x'), Path('/m'), None),
+        (
+            RuntimeError(f'{LOST}: `/m/model.ckpt-7`'),
+            None,
+            'The checkpoint /m/model.ckpt-7 could not be restored',
+        ),
+        (RuntimeError(LOST), None, None),
+    ],
+)
+def test_errors_of_the_system_name_the_file_or_the_folder(raised, folder, words):
+    expected = (LabError, words) if words else (type(raised), re.escape(f'{raised}'))
+    with pytest.raises(expected[0], match=expected[1]), tensorflow_errors_as_sentences(folder=folder):
+        raise raised
+
+
+def test_any_other_error_of_tensorflow_is_one_sentence():
+    why = r'^TensorFlow stopped \(NotFoundError\): Key w not found$'
+    with pytest.raises(LabError, match=why), tensorflow_errors_as_sentences():
+        raise tf.errors.NotFoundError(None, None, f'{HEAD}Key w not found')
+
+
+@pytest.mark.parametrize(
+    ('error', 'reason'),
+    [
+        (OSError(28, FULL), FULL),
+        (FileNotFoundError(2, 'No such file'), ''),
+        (tf.errors.ResourceExhaustedError(None, None, f'/m/x; {FULL}'), FULL),
+        (tf.errors.InternalError(None, None, 'other'), ''),
+    ],
+)
+def test_the_reason_of_a_full_disk(error, reason):
+    assert no_room_by(error) == reason

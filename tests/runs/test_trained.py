@@ -1,22 +1,28 @@
+import contextlib
 import dataclasses
 import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from estimator_lab.base.errors import DataError
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.core.registry import find_model
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.models import cnn
 from estimator_lab.runs import opening
+from estimator_lab.runs.companions import check_same_companions
+from estimator_lab.runs.serving import serving_input_receiver_fn
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.trained import Trained
 from estimator_lab.runs.weights.checkpoint import write_checkpoint
 from estimator_lab.tf1 import tf
 from tests.support.altered_models import altered
+from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.input_batches import numpy_input_fn
 from tests.support.small_runs import replace_newest
 
@@ -92,6 +98,7 @@ def test_lists_of_hyper_parameters_are_tuples_again(copy, monkeypatch):
         ({'hparams': {'dropout_rate': {}}}, r'cannot be opened by .* hyper-parameter dropout_rate is \{\}'),
         ({'hparams': {'optimizer': None}}, 'cannot be opened by .* hyper-parameter optimizer is None'),
         ({'vocabulary': ['cat']}, "its experiment.json has one label only, 'cat'; a classifier has two or"),
+        ({'kind': 'poem'}, "cannot be opened by this version .*of the kind 'poem', which its model does not"),
         ({'decode': 'slow'}, 'cannot be opened by this version .*decode=slow'),
     ],
 )
@@ -106,6 +113,18 @@ def test_folders_without_a_model(copy, tmp_path):
     shutil.copy(copy / 'experiment.json', tmp_path / 'outer' / 'rbm1')
     with pytest.raises(DataError, match=r'outer holds no model itself, but the folder of a model: .*rbm1'):
         Trained.open(tmp_path / 'outer')
+    (tmp_path / 'empty').mkdir()
+    (copy / 'experiment.json').rename(tmp_path / 'record')
+    for path, words in (
+        (copy / 'checkpoint', 'is a file: name the folder that a model was trained in'),
+        (copy / 'model.ckpt-3', f'is a checkpoint: name its folder, {copy}'),
+        (tmp_path / 'missing', 'is not a folder'),
+        (tmp_path / 'empty', 'holds no experiment.json, so no model was trained in it'),
+        (copy, 'holds the checkpoint model.ckpt-3, but no experiment.json, which describes its model'),
+    ):
+        with pytest.raises(DataError, match=f'^model_dir={path} {words}'):
+            Trained.open(path)
+    (tmp_path / 'record').rename(copy / 'experiment.json')
     for path in (copy / 'checkpoint', *copy.glob('model.ckpt-*')):
         path.unlink()
     with pytest.raises(DataError, match=r'model_dir=.*copy holds no checkpoint yet'):
@@ -217,3 +236,78 @@ def test_a_record_of_another_network_than_the_checkpoint(copy, hparams, words):
     with pytest.raises(DataError, match=f'do not match: .*{words}') as caught:
         use(copy)
     assert '\n' not in str(caught.value)
+
+
+def test_labels_have_numbers(cnn_dir):
+    trained = Trained.open(cnn_dir)
+    assert [trained.class_id(label) for label in reversed(trained.labels)] == [3, 2, 1, 0]
+    known = ', '.join(trained.labels[:1])
+    with pytest.raises(FlagError, match=f'label=xyz is unknown to the model; it knows .*{known}'):
+        trained.class_id('xyz')
+
+
+def test_examples_are_opened_from_paths_and_from_memory_all_or_a_share(cnn_dir, copy, tmp_path):
+    """Class ids in memory become the labels that have these numbers; others become none."""
+    trained = Trained.open(cnn_dir)
+    path = write_tar(tmp_path / 'x.tar', [(f'{n}.png', encoded(picture(n))) for n in range(6)])
+    for data in (path, [path]):
+        assert trained.examples(data).total == 6
+    shared = trained.examples(path, part='2/3').order().epoch(0)
+    assert [member.name for member in shared] == ['2.png', '3.png']
+    assert trained.examples(path, once=True).indexes == ()
+    images = np.zeros((3, 8, 8, 1), np.uint8)
+    for ids, labels in (
+        ([1, 3, 4], [trained.labels[1], trained.labels[3], '']),
+        ([*'xyz'], [*'xyz']),
+        (None, ['', '', '']),
+    ):
+        data = images if ids is None else (images, np.array(ids))
+        assert [member.label for member in trained.examples(data, once=True).order().epoch(0)] == labels
+    edit(copy, vocabulary=['4', '3', '2', '1'])  # labels that are numbers are no class ids
+    data = images, np.array([1, 3, 4])
+    found = Trained.open(copy).examples(data, once=True).order().epoch(0)
+    assert [member.label for member in found] == ['1', '3', '4']
+    trees = tmp_path / 'trees.txt'
+    trees.write_text('(3 (2 not) (4 bad))\n')
+    for once in (True, False):
+        with pytest.raises(DataError, match=f'holds trees, but model_dir={cnn_dir} accepts images'):
+            trained.examples(trees, once=once)
+
+
+@pytest.mark.parametrize(
+    ('given', 'resumed', 'is_same'),
+    [
+        ('a', None, True),
+        ('a', {'judge': 'a'}, True),
+        ('', {}, True),
+        ('a', {}, False),
+        ('', {'judge': 'a'}, False),
+    ],
+)
+def test_a_resumed_training_keeps_its_companions(given, resumed, is_same):
+    params, refused = SimpleNamespace(judge=given, other='x'), contextlib.nullcontext()
+    if not is_same:
+        words = f'model_dir=runs was started with another judge than {given or "none"}: name another folder'
+        refused = pytest.raises(FlagError, match=words)
+    with refused:
+        check_same_companions(params, ['judge'], Path('runs'), resumed)
+
+
+@pytest.mark.parametrize(
+    ('model', 'conditional', 'shapes'),
+    [
+        ('cnn', False, {}),
+        ('gan', False, {'latent': [None, 5]}),
+        ('gan', True, {'latent': [None, 5], 'label': [None]}),
+    ],
+)
+def test_what_an_export_of_a_generator_reads(model, conditional, shapes):
+    class Reader:
+        def serving_receiver(self, keeps_size, more):
+            return keeps_size, more
+
+    params = SimpleNamespace(latent_size=5, conditional=conditional)
+    keeps_size, more = serving_input_receiver_fn(Reader(), find_model(model), params)
+    with tf.Graph().as_default():
+        found = {name: each.shape.as_list() for inputs in more().values() for name, each in inputs.items()}
+    assert (keeps_size, found) == (False, shapes)

@@ -83,6 +83,21 @@ def test_a_checkpoint_is_read_or_said_to_be_gone_or_damaged(path):
         read(path)
 
 
+def test_other_names_of_a_checkpoint(path):
+    """One of its files; a folder in the place of another; a name with characters that mean others."""
+    with pytest.raises(DataError, match=rf'it is one file of a checkpoint: name {path}\.$'):
+        assert_reads(path.with_name('model.ckpt.index'))
+    odd = path.with_name('model[1].ckpt')
+    odd.with_name('model[1].ckpt.index').touch()
+    with pytest.raises(DataError, match='its name has characters that TensorFlow interprets as a pattern'):
+        assert_reads(odd)
+    (data,) = path.parent.glob('*.data-*')
+    data.unlink()
+    data.mkdir()
+    with pytest.raises(DataError, match='not all of its parts are regular files'):
+        assert_reads(path)
+
+
 @pytest.mark.parametrize('name', ['index', 'data-00001-of-00002'])
 def test_no_pipe_is_opened(path, name):
     """For whose writer TensorFlow would wait."""
