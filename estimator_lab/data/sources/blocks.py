@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ import numpy as np
 
 from estimator_lab.base.files import whole_file
 from estimator_lab.base.interrupts import stops_within
-from estimator_lab.data.sources import remote, room
+from estimator_lab.data.sources import room
 from estimator_lab.data.sources.remote import RemoteFile
 from estimator_lab.data.sources.stores import SILENT_SECONDS
 
@@ -81,11 +81,25 @@ class _Held:
         with self._lock:
             block = self._blocks.get(key)
             if block is None or (block.done() and block.exception()):
-                block = self._blocks[key] = remote.submit(fetch, 'blocks')
+                block = self._blocks[key] = _begun(fetch)
             self._blocks.move_to_end(key)
             while len(self._blocks) > _MOST_HELD:
                 self._blocks.popitem(last=False)
             return block
+
+
+def _begun(fetch: Callable[[], bytes]) -> 'Future[bytes]':
+    """Returns what a thread fetches, for which the end of the process does not wait."""
+    future: Future[bytes] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(fetch())
+        except BaseException as error:  # noqa: BLE001 - raised by `result`
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
 
 
 def _fetched(file: RemoteFile, start: int, count: int, most: int) -> bytes:

@@ -14,7 +14,7 @@ import os
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -316,11 +316,6 @@ def _pool(name: str) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(THREADS, name)
 
 
-def submit(task: Callable[[], T], pool: str) -> 'Future[T]':
-    """Begins a task in a pool; see `ahead`."""
-    return _pool(pool).submit(task)
-
-
 def ahead(
     tasks: Iterable[Callable[[], T]], count: int, pool: str = 'parts', first: int | None = None
 ) -> Iterator[T]:
@@ -333,7 +328,7 @@ def ahead(
     most = count if first is None else min(first, count)
     try:
         for task in tasks:
-            waiting.append(submit(task, pool))
+            waiting.append(_pool(pool).submit(task))
             while len(waiting) > most:
                 yield waiting.popleft().result()
                 most = min(2 * most, count)

@@ -237,6 +237,18 @@ print(sum(len(one.read().data) for one in members))
     assert len(web.requests) <= 22  # of 20 blocks; some may be under way in the process that was killed
 
 
+def test_failures_of_the_server_cost_attempts_and_no_example(web, short_pauses):
+    members = archive_of(1, 60)
+    url = web.put('/a.tar', tar_bytes(members))
+    order = opened(url).in_blocks('4K').order(2)
+    web.resets = web.cuts = 0.2
+    assert {one.name: one.read().data for one in order.epoch(0)} == members
+    source_blocks._after_fork()
+    web.statuses['/a.tar'] = 403, ''
+    with pytest.raises(DataError, match='cannot be read any more: access is denied'):
+        [one.read() for one in order.epoch(1)]
+
+
 def test_an_archive_that_is_replaced_is_told(web, short_pauses):
     url = web.put('/a.tar', tar_bytes(archive_of(1, 30)))
     order = opened(url).in_blocks('4K').order(2)
