@@ -59,6 +59,8 @@ def failure_of(error: BaseException) -> RemoteError:
     is_denied = isinstance(error, PermissionError) or status in (401, 403, 407)
     if is_denied or 'redential' in type(error).__name__:
         return RemoteError(f'access is denied ({_clause(error)}): check the credentials, or sign the URL')
+    if isinstance(error, RuntimeError) and 'shutdown' in f'{error}':
+        return RemoteError('the process ends')
     is_final = isinstance(error, ValueError | TypeError | ImportError) or 'Redirect' in type(error).__name__
     if isinstance(status, int) and status >= 400:
         is_final = status not in _RETRIED

@@ -249,6 +249,19 @@ def test_failures_of_the_server_cost_attempts_and_no_example(web, short_pauses):
         [one.read() for one in order.epoch(1)]
 
 
+@pytest.mark.parametrize('size', ['4K', '0'])
+def test_the_end_of_a_process_waits_for_no_attempts(web, short_pauses, size):
+    """Requests under way fail as the process ends; a pause of ten minutes would follow."""
+    url = web.put('/a.tar', tar_bytes(archive_of(1, 300)))
+    program = f"""
+from estimator_lab import api
+from estimator_lab.data.sources import remote
+remote.PAUSES = (600,)
+next(api.stream('{url}', shuffle_blocks='{size}', cache='0'))
+"""
+    subprocess.run([sys.executable, '-c', program], cwd=ROOT, timeout=60, check=True)
+
+
 def test_an_archive_that_is_replaced_is_told(web, short_pauses):
     url = web.put('/a.tar', tar_bytes(archive_of(1, 30)))
     order = opened(url).in_blocks('4K').order(2)
