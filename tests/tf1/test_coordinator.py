@@ -129,3 +129,18 @@ def test_a_task_counts_the_chief_among_the_workers(task, workers, servers, own_i
     glue._take_role(config, context)
     found = config._num_worker_replicas, config._num_ps_replicas, config._global_id_in_cluster
     assert found == (workers, servers, own_id)
+
+
+def test_a_process_alone_is_the_only_worker():
+    config, (*_, alone) = SimpleNamespace(), contexts()
+    glue._take_role(config, alone)
+    assert (config._num_worker_replicas, config._num_ps_replicas, config._global_id_in_cluster) == (1, 0, 0)
+    alone.cluster_spec = tf.train.ClusterSpec({'worker': HOSTS['worker']})
+    assert glue._global_id(alone) == 0
+
+
+def test_a_strategy_may_be_given_as_an_experimental_one(monkeypatch):
+    strategy = tf.distribute.OneDeviceStrategy('/cpu:0')
+    given = SimpleNamespace(train_distribute=None, eval_distribute=strategy, remote_cluster=None)
+    config = run_config(monkeypatch, experimental_distribute=given)
+    assert config.eval_distribute is strategy and config.train_distribute is None

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.tf1 import tf
+from estimator_lab.tf1.old_behaviour import first_worker_as_chief
 
 
 @pytest.mark.parametrize('size', [True, np.bool_(True), 1.0, np.float32(1)])
@@ -32,3 +33,42 @@ def test_the_step_stands_still_only_if_it_is_equal_three_times(steps, warns, cap
             if step is not None:
                 hook.after_run(None, tf.train.SessionRunValues(step, None, None))
     assert ('has not been increased' in caplog.text) == warns
+
+
+WORKERS = {'worker': ['a:1', 'b:1'], 'ps': ['c:1']}
+CHIEF_AND_WORKER = {'chief': ['a:1'], 'worker': ['b:1'], 'ps': ['c:1']}
+
+
+@pytest.mark.parametrize(
+    ('cluster', 'task', 'cluster_then', 'task_then'),
+    [
+        (WORKERS, ('worker', 0), CHIEF_AND_WORKER, ('chief', 0)),
+        (WORKERS, ('worker', 1), CHIEF_AND_WORKER, ('worker', 0)),
+        (WORKERS, ('ps', 0), CHIEF_AND_WORKER, ('ps', 0)),
+        ({'worker': ['a:1']}, ('worker', 0), {'chief': ['a:1']}, ('chief', 0)),
+        (CHIEF_AND_WORKER, ('worker', 0), CHIEF_AND_WORKER, ('worker', 0)),
+        (
+            {'master': ['m:1'], 'worker': ['a:1']},
+            ('worker', 0),
+            {'master': ['m:1'], 'worker': ['a:1']},
+            ('worker', 0),
+        ),
+        ({'ps': ['c:1']}, ('ps', 0), {'ps': ['c:1']}, ('ps', 0)),
+    ],
+)
+def test_the_first_worker_is_the_chief_of_a_cluster_without_one(cluster, task, cluster_then, task_then):
+    """As tf.distribute reads it."""
+    config = {'cluster': cluster, 'task': dict(zip(('type', 'index'), task, strict=True)), 'more': 1}
+    then = {'cluster': cluster_then, 'task': dict(zip(('type', 'index'), task_then, strict=True)), 'more': 1}
+    assert first_worker_as_chief(config) == then
+    assert first_worker_as_chief({'cluster': cluster}) == {'cluster': cluster}
+
+
+def test_arrays_are_queued_as_they_are():
+    from tensorflow_estimator.python.estimator.inputs.queues import feeding_functions
+
+    with tf.Graph().as_default():
+        queue = feeding_functions._enqueue_data(np.arange(6.0).reshape(3, 2), 9, enqueue_size=3, num_epochs=1)
+        rows = queue.dequeue_up_to(9)
+        with tf.train.MonitoredSession() as session:
+            assert session.run(rows)[1].tolist() == [[0, 1], [2, 3], [4, 5]]

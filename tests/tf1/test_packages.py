@@ -4,6 +4,7 @@ import platform
 
 import pytest
 
+from estimator_lab.tf1 import packages as found
 from estimator_lab.tf1.packages import ONEDNN_VARIABLE, Packages, choose_variables, find_problem, installed
 
 
@@ -116,3 +117,18 @@ convolution = tf.nn.conv2d(tf.random_uniform([1, 8, 8, 1]), tf.random_uniform([3
 tf.Session().run(convolution, options=options, run_metadata=trace)
 print(any('_Mkl' in node.op for graph in trace.partition_graphs for node in graph.node))
 """
+
+
+@pytest.mark.parametrize(('keras', 'legacy'), [('2.15.0', None), ('3.0.5', '1'), (None, '1')])
+def test_keras_2_is_chosen_where_it_is_not_the_only_one(monkeypatch, keras, legacy):
+    monkeypatch.setattr(found, 'installed', lambda name: {'keras': keras}[name])
+    monkeypatch.delenv(found.LEGACY_KERAS_VARIABLE, raising=False)
+    choose_variables()
+    assert os.environ.get(found.LEGACY_KERAS_VARIABLE) == legacy
+
+
+def test_packages_that_do_not_fit_are_an_error(monkeypatch):
+    found.check_packages('2.21.0')
+    monkeypatch.setattr(found, 'installed', lambda name: '1.0' if name == 'tf-keras' else installed(name))
+    with pytest.raises(found.VersionError, match='tf-keras'):
+        found.check_packages('2.21.0')

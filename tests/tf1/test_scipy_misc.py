@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from estimator_lab.tf1.scipy_misc import imread, imresize, imrotate, imsave, toimage
+from estimator_lab.tf1.scipy_misc import fromimage, imread, imresize, imrotate, imsave, toimage
 
 GREY = np.sin(np.arange(24) * 0.7 + 0.3).reshape(4, 6)
 COLOUR = GREY[..., None] * [1, 2, 3]
@@ -47,3 +48,14 @@ def test_files(tmp_path):
     wanted = [149.894, 192.454, 204.344, 179.635, 129.929, 78.81]
     assert flat.dtype == np.float32
     np.testing.assert_allclose(flat[0], wanted, atol=1e-3)
+
+
+def test_palettes():
+    """Colours of a picture with a palette are looked up, with their transparency where there is one."""
+    picture = Image.fromarray(np.array([[0, 1]], np.uint8), 'P')
+    picture.putpalette([1, 2, 3, 4, 5, 6])
+    assert fromimage(picture).tolist() == [[[1, 2, 3], [4, 5, 6]]]
+    picture.info['transparency'] = 1
+    assert fromimage(picture).tolist() == [[[1, 2, 3, 255], [4, 5, 6, 0]]]
+    with pytest.raises(ValueError, match=r'^A palette is not supported: use Image\.putpalette\.$'):
+        toimage(BYTES, pal=[[0, 0, 0]])

@@ -1,8 +1,9 @@
 """Slots of optimizers and Savers through TensorFlow's internals."""
 
 import pytest
+from tensorflow.python.framework import config
 
-from estimator_lab.tf1 import create_slots, save_by, tf
+from estimator_lab.tf1 import create_slots, deterministic_operations, save_by, tf
 
 
 @pytest.mark.parametrize('optimizer', [tf.train.AdamOptimizer(0.1), tf.train.MomentumOptimizer(0.1, 0.9)])
@@ -31,3 +32,15 @@ def test_a_saver_saves_by_another_function_until_that_calls_it(tmp_path, graph):
         saver.save(session, str(tmp_path / 'model'))
         assert asked == [str(tmp_path / 'model')] and not list(tmp_path.iterdir())
         assert save(session, asked[0]) == asked[0] and (tmp_path / 'model.index').exists()
+
+
+@pytest.mark.parametrize('before', [False, True])
+def test_operations_are_deterministic_in_the_block_and_then_as_before(before):
+    try:
+        if before:
+            config.enable_op_determinism()
+        with deterministic_operations():
+            assert config.is_op_determinism_enabled()
+        assert config.is_op_determinism_enabled() == before
+    finally:
+        config.disable_op_determinism()

@@ -21,6 +21,7 @@ class FakeDataSet:
     known: tuple = ()
     kind: Kind = IMAGES
     table: None = None
+    block_size: int = 0
 
     def arranged(self, known):
         return replace(self, known=tuple(known))
