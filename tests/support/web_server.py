@@ -7,6 +7,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -50,6 +51,7 @@ class Web:
       has_ranges: whether parts are served at all.
       statuses: by path, an error to answer with, and its body.
       meeting: where each request waits before its answer.
+      delay: seconds that it waits besides.
       last: paths with their user and query, and the Authorization header, of the requests.
     """
 
@@ -62,6 +64,7 @@ class Web:
         self.has_ranges = True
         self.statuses: dict[str, tuple[int, str]] = {}
         self.meeting = Meeting(1)  # which waits for no other
+        self.delay = 0.0
         self.headers: list[tuple[str, Any]] = []
         self.over = threading.Event()
         self._random = random.Random(1)
@@ -100,6 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
         web, path = self.web, self.path.partition('?')[0]
         web.headers.append((self.path, self.headers.get('Authorization')))
         web.meeting.attend()
+        time.sleep(web.delay)
         if path in web.statuses:
             return self._answer(*web.statuses[path])
         if path not in web.files:
