@@ -18,7 +18,7 @@ from typing import Any
 from tests.support.places import ROOT
 
 ROOMS = ('base', 'data', 'tf1', 'runs', 'training')
-_ALSO = {'tf1': ('tests/test_run.py', 'tests/test_estimator_parts.py')}  # what programs see of it
+_ALSO = {'tf1': ('tests/conformance', 'tests/test_run.py')}  # what programs see of it
 LISTED = Path(__file__).with_name('untaken.txt')
 _OPTIONS = """[run]
 branch = true

@@ -183,3 +183,30 @@ def test_train_and_evaluate_with_tables(tmp_path, builds):
     for path, found, _ in losses:
         assert found == estimator.evaluate(input_fn, checkpoint_path=path)
     assert len({found['loss'] for _, found, _ in losses}) == 3
+
+
+def test_hooks_end_an_evaluation(trained):
+    estimator, _ = trained
+
+    class Stop(tf.train.SessionRunHook):
+        def after_run(self, run_context, run_values):
+            run_context.request_stop()
+
+    with reused_evaluation_graph(estimator):
+        assert estimator.evaluate(dataset, hooks=[Stop()])['rows'] == 1, 'of rows 0 to 2'
+        assert estimator.evaluate(dataset)['rows'] == 3.5
+
+
+def test_an_evaluation_that_fails_leaves_none_behind(trained, builds):
+    estimator, checkpoints = trained
+    with reused_evaluation_graph(estimator):
+        with pytest.raises(ValueError, match=r'model\.ckpt-10'):
+            estimator.evaluate(dataset, checkpoint_path=f'{checkpoints[0]}0')
+        assert builds == [] and estimator.evaluate(dataset)['global_step'] == 3
+
+
+def test_untrained_weights_are_evaluated_in_a_graph_of_their_own(tmp_path, builds):
+    estimator = tf.estimator.Estimator(model_fn, str(tmp_path))
+    with reused_evaluation_graph(estimator):
+        assert [estimator.evaluate(dataset)['weight'] for _ in range(2)] == [0, 0]
+    assert len(builds) == 2

@@ -36,6 +36,8 @@ def test_a_program_that_expects_a_name_to_be_missing(handler, is_handled):
         ('if old:\n    layers = tf.layers\nelse:\n    layers = mine\nlayers.dense', ''),
         ('def f(layers):\n    return layers.dense\nlayers = tf.layers', ''),
         ('layers = tf\nlayers.dense', ''),
+        ('def f(tf):\n    return tf.layers.dense', ''),
+        ('def f(x):\n    return tf.layers.dense', 'tensorflow.layers.dense'),
     ],
 )
 def test_a_name_stands_for_what_it_is_assigned_only_if_that_happens_once(text, name):
