@@ -114,7 +114,7 @@ def train(plan: Plan) -> Result:
     usual = sum(phase.least_steps for phase in plan.architecture.phases(plan.params))
     train, of_classes = plan.inputs.train, trainings[-1].evaluations.of_classes
     counts = {} if train.total is None else train.counts
-    twins = functools.partial(_twins, plan)
+    twins = functools.partial(twins_of, plan)
     seen = Seen(
         metrics, plan.params, pretrained, counts, look.cause, look.suspect, loss, usual, of_classes, twins
     )
@@ -142,7 +142,7 @@ def newest_step(plan: Plan) -> int:
     return max(saved_step(stage.folder) or 0 for stage in plan.stages)
 
 
-def _twins(plan: Plan) -> int:
+def twins_of(plan: Plan) -> int:
     """Returns the number of training examples that equal one of another label; 0 for a pipe, read once."""
     train = plan.inputs.train
     if not train.indexes:
