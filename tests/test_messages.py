@@ -12,6 +12,8 @@ from tests.support.places import ROOT
 PAGE = (ROOT / 'docs/messages.md').read_text()
 HEADINGS = re.findall(r'^### (.+)$', PAGE, re.MULTILINE)
 V1 = 'import tensorflow.compat.v1 as tf; '
+GRAPH = f'{V1}g = tf.Graph().as_default(); g.__enter__(); x = tf.placeholder(tf.int32, [None, 3]); '
+FLAGS = 'from absl import flags; F = flags.FlagValues(); '
 # The beginning of a heading that does not say itself what raises it: a line that does.
 LINES = {
     "ImportError: cannot import name 'estimator_training'": (
@@ -53,6 +55,26 @@ LINES = {
     'OverflowError': 'import numpy as np; np.array([-1], np.uint8)',
     "AttributeError: 'FreeTypeFont'": 'from PIL import ImageFont; ImageFont.load_default(10).getsize("x")',
     'TypeError: Population': 'import random; random.sample({1}, 1)',
+    'ValueError: `labels.shape.rank`': f'{GRAPH}tf.nn.sparse_softmax_cross_entropy_with_logits(x, x)',
+    'ValueError: Dimensions must': f'{GRAPH}tf.raw_ops.Mul(x=tf.zeros([16]), y=tf.zeros([12]))',
+    'NotImplementedError: Cannot convert': f'{GRAPH}import numpy; numpy.sqrt(x)',
+    'UnrecognizedFlagError': f'{FLAGS}F(["x", "-f", "y"])',
+    'DuplicateFlagError': f'{FLAGS}[flags.DEFINE_bool("n", 1, "", flag_values=F) for _ in "ab"]',
+    'TypeError: Descriptors': 'from google.protobuf import descriptor; '
+    'descriptor.FieldDescriptor("", "", 0, 1, 9, 9, 1, False, "", None, None, None, False, None)',
+    'SyntaxError': "print 'x'",
+    'NameError': 'xrange(1)',
+    'RuntimeError: generator': 'def f():\n    yield\n    raise StopIteration\nlist(f())',
+    "AttributeError: 'dict'": '{}.iteritems()',
+    "AttributeError: 'str'": '"".decode("utf-8")',
+    'TypeError: a bytes-like': 'import pickle; pickle.load(open(__import__("os").devnull))',
+    'UnicodeDecodeError': 'import pickle; pickle.loads(b"S\'\\\\xe9\'\\n.")',
+    "TypeError: 'float'": 'range(4 / 2)',
+    'TypeError: object of': 'len(map(str, []))',
+    "TypeError: 'dict_keys'": '{}.keys()[0]',
+    'ValueError: Object arrays': 'import io, numpy as np; f = io.BytesIO(); '
+    'np.save(f, np.array([{}], object)); f.seek(0); np.load(f)',
+    'TypeError: load()': 'import yaml; yaml.load("")',
 }
 # Where something else is needed.
 ELSEWHERE = (
@@ -60,6 +82,10 @@ ELSEWHERE = (
     *('ValueError: decay', 'NotImplementedError in', 'ValueError: Please provide a TPU', 'Tensorflow 1 is'),
     *('`type(x)', 'UnimplementedError', "ModuleNotFoundError: No module named 'distutils'"),
     "ModuleNotFoundError: No module named 'pkg_resources'",
+    *("ImportError: cannot import name 'core_rnn", 'ImportError: cannot import name rnn_cell'),
+    *('TypeError: Expected int32', 'ValueError: Only call', 'NotFoundError: Key', 'TypeError: unsupported'),
+    *('ValueError: Variable', 'ValueError: Tensor Tensor', 'FailedPrecondition', 'InvalidArgument'),
+    *('OutOfRangeError', "AttributeError: 'Tensor'", "AttributeError: 'DataFrame'"),
 )
 PATTERNS = {
     r"AttributeError: module '([\w.]+)' has no attribute '(\w+)'": 'import {0} as module; module.{1}',
@@ -106,9 +132,37 @@ def test_each_message_is_what_is_printed(run_python):
     assert not wrong
 
 
+# The beginnings of headings whose answers begin with "`run` cures it": what a program then may do.
+CURED = {
+    "ImportError: cannot import name 'core_rnn_cell_impl'": (
+        'from tensorflow.contrib.rnn.python.ops.core_rnn_cell_impl import GRUCell'
+    ),
+    'ImportError: cannot import name rnn_cell': 'from tensorflow.python.ops.rnn_cell import GRUCell',
+    "ModuleNotFoundError: No module named 'keras.engine'": 'from keras.engine.topology import Layer',
+    "ImportError: cannot import name 'np_utils'": 'from keras.utils import np_utils',
+    "AttributeError: 'Tensor' object": 'import keras; x = keras.layers.Input([3]); '
+    'tf.keras.models.Model(x, tf.reduce_sum(tf.keras.layers.Dense(1)(x)))',
+    "AttributeError: 'str' object": 'from keras.models import *; m = Sequential([keras.layers.Dense(1)]); '
+    'm.build([1, 1]); m.save(__file__ + ".h5"); load_model(__file__ + ".h5")',
+    'NameError': 'xrange(unicode is str)',
+    'RuntimeError: generator': 'def f():\n    yield\n    raise StopIteration\nlist(f())',
+    "ModuleNotFoundError: No module named 'cPickle'": 'import cPickle',
+    "AttributeError: 'dict' object": '{}.iteritems(), {}.has_key(1)',
+}
+
+
+def test_run_cures_what_the_page_says(run_forked, tmp_path):
+    cured = re.findall(r'^### (.+)\n\n`run` cures', PAGE, re.MULTILINE)
+    assert len(cured) == len(CURED) and all(each.startswith(tuple(CURED)) for each in cured), cured
+    path = tmp_path / 'program.py'
+    path.write_text('\n'.join(['import tensorflow as tf', *CURED.values(), 'print(tf.placeholder)']))
+    done = run_forked('-m', 'estimator_lab.run', str(path))
+    assert 'function placeholder' in done.stdout, done.stderr
+
+
 def test_each_name_of_tensorflow_1_works_here():
     names = re.findall(
-        r"^### AttributeError: module 'tensorflow(?:\._api\.v2\.?)?([\w.]*)' .+ '(\w+)'$", PAGE, re.M
+        r"^### AttributeError: module 'tensorflow(?:\._api\.v2\.?)?([\w.]*)' .+ '([a-zA-Z]\w+)'$", PAGE, re.M
     )
     assert len(names) > 50
     for module, name in names:

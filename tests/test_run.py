@@ -89,7 +89,8 @@ def test_a_program_for_python_2(run_python, tmp_path):
     path.write_text("import tensorflow\nprint 'x'\n")
     done = run_python('-m', 'estimator_lab.run', str(path))
     assert done.returncode == 1 and done.stderr.startswith(f'  File "{path}", line 2\n')
-    advice = f'This is Python 2: `pip install modernize`, and `python -m modernize -wn {path}` rewrites it.'
+    command = f'python -m modernize -wn -x import {path}'
+    advice = f'This is Python 2: `pip install modernize`, and `{command}` rewrites it.'
     assert done.stderr.splitlines()[-1] == advice
     ported = run_python('-m', 'estimator_lab.port', str(path))
     assert ported.stdout.startswith(f'{path}:2: This is not a Python 3 program: ') and advice in ported.stdout

@@ -14,5 +14,6 @@ def python_2_advice(error: SyntaxError) -> str:
     """Returns what to do with a file for Python 2; '' if an error does not look like one of these."""
     if not (_PYTHON_2.search(error.msg) or _PYTHON_2.search(error.text or '')):
         return ''
-    file = shlex.quote(error.filename or 'FILE')
-    return f'This is Python 2: `pip install modernize`, and `python -m modernize -wn {file}` rewrites it.'
+    # A program in a folder with an __init__.py cannot have relative imports.
+    command = f'python -m modernize -wn -x import {shlex.quote(error.filename or "FILE")}'
+    return f'This is Python 2: `pip install modernize`, and `{command}` rewrites it.'

@@ -24,7 +24,7 @@ OLD = [
 def test_syntax_of_python_2_is_recognised(line):
     with pytest.raises(SyntaxError) as caught:
         compile(line, 'a b.py', 'exec')
-    assert "modernize -wn 'a b.py'" in python_2_advice(caught.value) or sys.version_info >= (3, 14)
+    assert "modernize -wn -x import 'a b.py'" in python_2_advice(caught.value) or sys.version_info >= (3, 14)
 
 
 @pytest.mark.parametrize('line', ['def f(:', 'x = = 1', 'print(1', "a = 'b"])
