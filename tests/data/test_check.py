@@ -135,3 +135,26 @@ def test_what_is_no_archive_is_not_taken_for_one_image(tmp_path, run_command, na
     status, _, errors = run_command(module, tmp_path / name, *more)
     assert status == 1 and words in errors and errors.count('\n') == 1
     assert [*tmp_path.iterdir()] == [tmp_path / name]
+
+
+def test_copies_in_other_archives_and_without_a_label(faulty, tmp_path, run_command):
+    (tmp_path / '5.png').write_bytes(encoded(picture(5)))
+    bare = write_tar(tmp_path / 'bare.tar', [(f'{number}.png', encoded(picture(5))) for number in range(12)])
+    status, text, _ = run_command(check, faulty, bare, '--json')
+    found = json.loads(text)
+    assert status == 0 and found['archives'][1]['labels'] == {'': 12}
+    copies = found['copies']
+    assert [copies[name] for name in ('examples', 'in_other_archives', 'with_other_labels')] == [13, 12, 13]
+    (group,) = copies['groups']
+    assert len(group) == 10 and group[:3] == [f'{faulty}:a/5.png', f'{faulty}:b/5.png', f'{bare}:0.png']
+    text = run_command(check, faulty, bare)[1]
+    assert '13 with the bytes of an earlier example, 12 of them in another archive, 13 with another' in text
+    assert 'Without label    12 images' in text
+
+
+def test_only_the_first_thousand_bad_examples_are_listed(tmp_path, run_command, monkeypatch):
+    monkeypatch.setattr(check, '_MOST_LISTED', 3)
+    bad = write_tar(tmp_path / 'bad.tar', [(f'a/{number}.png', b'') for number in range(5)])
+    found = json.loads(run_command(check, bad, '--json')[1])
+    assert [each['member'] for each in found['bad_examples']] == ['a/0.png', 'a/1.png', 'a/2.png']
+    assert found['archives'][0]['bad'] == 5

@@ -55,3 +55,10 @@ def test_the_command_writes_trees(monkeypatch, tmp_path):
     trees = [(tmp_path / 'trees' / name).read_text().splitlines() for name in ('train.tsv', 'test.tsv')]
     assert [*map(len, trees)] == [5, 3] and len({*trees[0], *trees[1]}) == 8
     assert all(re.fullmatch(r'[0-9]\t\( .* \)', line) for line in (*trees[0], *trees[1]))
+
+
+def test_the_sets_of_keras_are_written_by_name(monkeypatch, tmp_path, capsys):
+    asked = []
+    monkeypatch.setattr(demo, 'write_keras_set', lambda *given: asked.append(given) or ('one.tar', 'two.tar'))
+    assert invoke(demo, str(tmp_path / 'mnist'), '--set=mnist') == 0
+    assert asked == [(tmp_path / 'mnist', 'mnist')] and 'one.tar and two.tar' in capsys.readouterr().out

@@ -120,3 +120,10 @@ def test_contrast_is_about_the_mean_grey():
         red, black = found[0, :, 0].astype(float)
         factor = (red - black) / 255
         assert black == pytest.approx((1 - factor) * 38.1, abs=1)
+
+
+@pytest.mark.parametrize('name', ['shift', 'cutout'])
+def test_no_change_is_larger_than_the_image(name):
+    assert getattr(parse_augmentation(f'{name}=12', 0, 12), name) == 12
+    with pytest.raises(FlagError, match=f'{name}=13 is more than the 12 pixels of an image'):
+        parse_augmentation(f'{name}=13', 0, 12)

@@ -1,6 +1,7 @@
 """JPEGs that TensorFlow decodes have the pixels of Pillow's scaled decoding; all others are Pillow's."""
 
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -161,3 +162,34 @@ def test_bad_images_have_the_same_places_and_reasons_as_exactly_decoded():
         assert one.data['image'].shape == other.data['image'].shape
         gap = np.abs(one.data['image'].astype(int) - other.data['image'])
         assert gap.mean() < 3  # each image is at its own place
+
+
+@pytest.mark.parametrize(('limit', 'value'), [('_MOST_TOGETHER', 2), ('_GROUP_PIXELS', 1)])
+def test_many_images_are_decoded_in_groups(monkeypatch, limit, value):
+    several = [encoded(photo(80, 96, seed=seed)) for seed in range(5)]
+    expected = decode_images_fast(several, *SHAPE)
+    calls, together = [], fast_decode._decoded_together
+
+    def counted(several, places, *more):
+        calls.append([*places])
+        return together(several, places, *more)
+
+    monkeypatch.setattr(fast_decode, '_decoded_together', counted)
+    monkeypatch.setattr(fast_decode, limit, value)
+    found = decode_images_fast(several, *SHAPE)
+    assert all(np.array_equal(*pair) for pair in zip(found, expected, strict=True))
+    assert sorted(itertools.chain(*calls)) == [0, 1, 2, 3, 4] and max(map(len, calls)) <= 2 < len(calls)
+
+
+def test_a_jpeg_without_a_frame_is_pillows(monkeypatch):
+    """One that ends before it, one whose segments are none, and one of more segments than are read."""
+    whole = encoded(photo(80, 96))
+    many = whole[:2] + b'\xff\xfe\x00\x02' * 99 + whole[2:]
+    for data in (whole[:2], whole[:12] + b'..........', whole[:2] + b'..........'):
+        (found,) = decode_images_fast([data], *SHAPE)
+        assert isinstance(found, BadExampleError)
+    (found,), (expected,) = decode_images_fast([many], *SHAPE), decode_images_fast([whole], *SHAPE)
+    monkeypatch.setattr(fast_decode, '_MOST_SEGMENTS', 50)
+    (pillows,) = decode_images_fast([many], *SHAPE)
+    assert np.array_equal(found, expected)
+    assert np.array_equal(pillows, decode_image(whole, *SHAPE))

@@ -150,3 +150,9 @@ def test_16_bit_files_of_four_levels_are_seen(tmp_path):
     assert (pixels.low, pixels.high) == pytest.approx((118 / 65535, 121 / 65535), rel=1e-4)
     rounded = looked(settings(tmp_path, map(Image.fromarray, np.minimum(levels, 119)))).pixels
     assert (rounded.low, rounded.high) == (0, 1)
+
+
+def test_images_that_cannot_be_decoded_show_nothing(tmp_path):
+    path = write_tar(tmp_path / 'x.tar', [('a/1.png', b'bad'), ('b/2.png', b'bad')])
+    look = looked(cnn_settings(path, tmp_path / 'model'))
+    assert (look.pixels, look.caution, look.cause, look.suspect) == (None, '', '', '')

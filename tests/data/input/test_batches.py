@@ -224,3 +224,11 @@ def test_a_member_above_the_limit_is_read_alone():
     for member, _ in read_examples(members(), lambda several: [0] * len(several), 8):
         yielded.append(member.name)
     assert before == [0, 1, 2, 3] and len(yielded) == 4
+
+
+@pytest.mark.parametrize(
+    ('data', 'shown'), [(np.zeros((2, 8, 10, 1), np.uint8), 'uint8 [2, 8, 10, 1]'), ([b'1', b'2'], 'list')]
+)
+def test_what_a_batch_shows_of_itself(data, shown):
+    batch = Batch(data, ['a', 'b'], ['1', '2'], np.arange(2), [None])
+    assert repr(batch) == f'<Batch: 2 examples, 1 bad, data: {shown}>'

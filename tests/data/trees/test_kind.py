@@ -1,23 +1,27 @@
 """Trees through the pipeline, from a text; and which kind a source holds."""
 
 import gzip
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from estimator_lab.data.archives.kinds import kind_in, kind_of
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.data.archives.kinds import check_kind, kind_in, kind_of
 from estimator_lab.data.archives.one_example import read_example
 from estimator_lab.data.archives.opened import open_archives, open_stream
 from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import read_batches
+from estimator_lab.data.sources.arrays import array_source
 from estimator_lab.data.sources.source import source_of
 from estimator_lab.data.trees.kind import TREES
 from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import write_tar
+from tests.support.streams import build_index
 
 LINES = [b'(1 (0 a) (1 b))', b'(0 (1 a) (0 (0 c) (1 b)))', b'(1 (0 a)', b'(0 unknown)']
 READER = TreeReader(Tokens(['a', 'b', 'c']), Vocabulary(('0', '1')))
@@ -99,3 +103,47 @@ def test_an_export_knows_the_tokens_that_training_knew(session):
     numbers = [1, 2, 2, 3, 4, 5, 5, 0, 0]
     assert session.run(given.features['token'], feed).tolist() == [[*numbers, -1]]
     assert [reader.tokens.number(text) for text in texts] == numbers
+
+
+def test_sources_of_another_kind_are_named(text, archive):
+    taker = 'This model accepts'
+    check_kind([source_of(archive), source_of('-'), array_source(np.zeros((1, 8, 8, 1)))], IMAGES, taker)
+    check_kind([source_of(text)], TREES, taker)
+    for other, kind, words in (
+        (text, IMAGES, 'trees, but This model accepts images'),
+        (archive, TREES, 'images'),
+    ):
+        with pytest.raises(DataError, match=f"^'{other}' holds {words}"):
+            check_kind([source_of(archive if kind is IMAGES else text), source_of(other)], kind, taker)
+
+
+def test_trees_without_a_label_say_how_lines_have_one(text):
+    assert build_index(text, TREES).why_no_label().startswith('its line has none, as in (3 (2 not) (4 bad))')
+
+
+def test_tokens_are_given_or_counted(text, tmp_path):
+    """Those that occur twice, or all if there are none; of a stream they have to be given."""
+    path, chosen = tmp_path / 'tokens.txt', SimpleNamespace(tokens=None, data=[text])
+    order = open_archives([text], TREES).order()
+    assert TREES.data_params(chosen, order.epoch(0), 4) == {'tokens': ('a', 'b')}
+    with pytest.raises(FlagError, match=f'data={text} can be read only once, .*: give tokens, a text file'):
+        TREES.data_params(chosen, order.epoch(0), None)
+    path.write_text('c\nb\n')
+    for total in (4, None):
+        chosen.tokens = path
+        assert TREES.data_params(chosen, iter(()), total) == {'tokens': ('c', 'b')}
+
+
+@pytest.mark.parametrize(
+    ('data', 'words'),
+    [
+        (b'', 'is not a text, but an empty file .0 bytes.: trees are lines of texts'),
+        (b'\x00\x01\x02', 'is not a text: trees are lines of texts'),
+        (gzip.compress(b'(0 a)\n' * 99)[:-9], 'is cut off after byte .* of its text'),
+    ],
+)
+def test_a_file_that_is_no_text(tmp_path, data, words):
+    path = tmp_path / 'trees.txt.gz'
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=words):
+        build_index(path, TREES)

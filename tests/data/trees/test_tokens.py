@@ -55,3 +55,13 @@ def test_an_untrusted_file_is_checked(tmp_path, content, reason):
     path.write_bytes(content)
     with pytest.raises(DataError, match=f'tokens={path} cannot be read as .*: .*{reason}'):
         read_tokens(path, option.tokens)
+
+
+def test_more_tokens_than_are_allowed_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / 'tokens.txt'
+    path.write_text('a\nb\nc\n')
+    monkeypatch.setattr(tokens, 'MOST', 3)
+    assert read_tokens(path).texts == ('a', 'b', 'c')
+    monkeypatch.setattr(tokens, 'MOST', 2)
+    with pytest.raises(DataError, match='it holds 3 tokens, 2 are allowed'):
+        read_tokens(path)

@@ -216,27 +216,30 @@ class Subject:
         tried.add(what)
 
     def _trained(self, folder: Path) -> Run:
-        settings = TrainSettings(
-            model=self.model.name,
-            hparams=','.join(f'{name}={value}' for name, value in self.hparams.items()),
-            data=[str(self.data)],
-            model_dir=folder,
-            batch_size=_BATCH,
-            image_size=self.image_shape[0],
-            channels=self.image_shape[2],
-            max_bad_fraction=0.2,
-            max_steps=STEPS,
-            save_checkpoints_steps=SAVED_AT,
-            eval_steps=2,
-            deterministic=True,
-        )
-        return Run(folder, train(self._plan(settings)))
+        return self.train(folder, STEPS, save_checkpoints_steps=SAVED_AT)
 
-    def _plan(self, settings: TrainSettings) -> Plan:
+    def train(self, folder: Path, steps: int, **changes: Any) -> Run:
+        """Trains in a folder up to that step of the last phase, with other settings than the usual ones."""
+        usual: dict[str, Any] = {
+            'model': self.model.name,
+            'hparams': ','.join(f'{name}={value}' for name, value in self.hparams.items()),
+            'data': [str(self.data)],
+            'model_dir': folder,
+            'batch_size': _BATCH,
+            'image_size': self.image_shape[0],
+            'channels': self.image_shape[2],
+            'max_bad_fraction': 0.2,
+            'max_steps': steps,
+            'eval_steps': 2,
+            'deterministic': True,
+        }
+        return Run(folder, train(self._plan(TrainSettings(**{**usual, **changes}), steps)))
+
+    def _plan(self, settings: TrainSettings, steps: int) -> Plan:
         if len(self.model.phases(resolve(self.model.params, self.params))) > 1:
             probe = make_plan(dataclasses.replace(settings, max_steps=None, epochs=1.0), _quiet)
             before = probe.stages[-1].first_step
-            settings = dataclasses.replace(settings, max_steps=before + STEPS)
+            settings = dataclasses.replace(settings, max_steps=before + steps)
         return make_plan(settings, _quiet)
 
 
