@@ -74,6 +74,7 @@ def _train(plan: 'Plan') -> 'Result':
 
 
 def _announced(plan: 'Plan') -> Iterator[tuple[str, str]]:
+    from estimator_lab.data.archives.mixture import shares_text
     from estimator_lab.training.stages import DEFAULT_EPOCHS
     from estimator_lab.training.train import newest_step
 
@@ -87,6 +88,8 @@ def _announced(plan: 'Plan') -> Iterator[tuple[str, str]]:
         yield 'Evaluation data', f'{sample}the training data (give --eval_data or --split for unseen images)'
     if settings.shuffle_buffer > 1:
         yield 'Shuffling', _shuffling(inputs.train, settings.shuffle_buffer)
+    if settings.weights:
+        yield 'Mixture', shares_text(inputs.weights)
     if plan.warm_start:
         yield 'Warm start', str(plan.warm_start)
     newest = newest_step(plan)

@@ -78,6 +78,11 @@ def stream(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], **s
           for no end.
         - split: range of [0, 1] of the hashes of the examples' names: (0, 0.9) and (0.9, 1) are the parts of
           `--split=0.9,0.1`.
+        - only: which examples are used: labels or keys, in a list or the lines of a file; or a function of a
+          key and a label. None for all.
+        - weights: shares of archives or labels in every part of the order, such as {'a.tar': 0.7, 'b.tar':
+          0.3}, for data with random access. Each of them has epochs of its own. None for each example once an
+          epoch.
         - rank, world_size: number of this process, from 0, and of processes that share the data. All read the
           same archives.
         - shuffle_buffer: encoded examples held for shuffling compressed archives; 10,000 by default.

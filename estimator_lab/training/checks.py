@@ -11,7 +11,8 @@ from estimator_lab.base.json_input import shortened
 from estimator_lab.base.keys import RECORD
 from estimator_lab.base.outputs import check_folder, writing
 from estimator_lab.core.registry import find_model
-from estimator_lab.data.archives.order import EVERYTHING, Part
+from estimator_lab.data.archives.mixture import parse_weights
+from estimator_lab.data.archives.part import EVERYTHING, Part
 from estimator_lab.data.demo_sets.archives import demo_faces
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources.source import Source, expand
@@ -63,6 +64,7 @@ def _check_files(name: str, patterns: Sequence[str | Source]) -> None:
 def _check_settings(settings: TrainSettings) -> None:
     _ = settings.images  # which parses --augment
     parse_split(settings.split)
+    parse_weights(settings.weights)
     if settings.split and settings.eval_data:
         raise FlagError(f'{option.split} divides {option.data} in two; give it without {option.eval_data}.')
     if settings.max_steps is not None and settings.epochs is not None:

@@ -10,7 +10,9 @@ from estimator_lab.base.sizes import parse_size
 from estimator_lab.core.model import Task
 from estimator_lab.core.registry import MODELS
 from estimator_lab.data.archives.kinds import KINDS, kind_of, only_kind
+from estimator_lab.data.archives.mixture import Shares, parse_weights
 from estimator_lab.data.archives.opened import Archives, Say, open_archives
+from estimator_lab.data.archives.part import Only, Part
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import Vocabulary, read_label_table, read_vocabulary
 from estimator_lab.data.sources import remote
@@ -33,6 +35,7 @@ class Inputs:
       eval_steps: batches of an evaluation; None for all.
       evaluated: examples of an evaluation; None if unknown.
       is_sampled: whether an evaluation uses a random sample of `evaluation`, the same each time.
+      weights: shares of archives or labels in training; () for each example once an epoch.
     """
 
     train: Archives
@@ -43,6 +46,7 @@ class Inputs:
     eval_steps: int | None = None
     evaluated: int | None = None
     is_sampled: bool = False
+    weights: Shares = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -65,7 +69,8 @@ def open_inputs(settings: TrainSettings, task: Task, known_labels: Sequence[str]
       FlagError: for settings that exclude each other, or are for examples of another kind.
       DataError: for data that can't be read or trained on.
     """
-    train_part, eval_part = parse_split(settings.split)
+    only = Only.of(settings.only)
+    train_part, eval_part = (part._replace(only=only) for part in parse_split(settings.split))
     table = read_label_table(settings.labels)
     if settings.cache:
         remote.keep(parse_size(option.cache, settings.cache))
@@ -76,6 +81,8 @@ def open_inputs(settings: TrainSettings, task: Task, known_labels: Sequence[str]
     taker = f'{option.model}={settings.model} takes'
     with _naming(option.data, settings), only_kind(sources, kind, taker):
         given = open_archives(sources, kind, settings.use_damaged, say).in_blocks(settings.shuffle_blocks)
+    given = replace(given, part=Part(only=only))
+    given.part.check(given.indexes)
     if settings.eval_data:
         with _naming(option.eval_data, settings):
             others = expand(settings.eval_data, say, table=table)
@@ -93,7 +100,8 @@ def open_inputs(settings: TrainSettings, task: Task, known_labels: Sequence[str]
     train = replace(given, part=train_part)
     for purpose, archives in (('train', train), ('evaluate', evaluation)):
         if archives.total == 0:
-            raise DataError(f'{option.split}={settings.split} leaves no {kind.name} to {purpose} on.')
+            what = f'{option.split}={settings.split}' if given.total else option.only
+            raise DataError(f'{what} leaves no {kind.name} to {purpose} on.')
     unseen = bool(settings.split) or (bool(settings.eval_data) and _has_unseen(evaluation, train, say))
     if task.labelled:
         given.check_labels()
@@ -105,8 +113,15 @@ def open_inputs(settings: TrainSettings, task: Task, known_labels: Sequence[str]
         raise FlagError(
             f'{_once(settings)}, so the number of examples in an epoch is unknown: give {option.max_steps}.'
         )
-    inputs = Inputs(train, evaluation, vocabulary, unseen)
+    inputs = Inputs(train, evaluation, vocabulary, unseen, weights=_shares(settings, train))
     return _with_eval_steps(inputs, settings.eval_steps, settings.batch_size)
+
+
+def _shares(settings: TrainSettings, train: Archives) -> Shares:
+    """Returns the shares of --weights; raises FlagError if they are not of the training data."""
+    if shares := parse_weights(settings.weights):
+        train.order(weights=shares)
+    return shares
 
 
 @contextlib.contextmanager
@@ -164,7 +179,7 @@ def open_pretraining(settings: TrainSettings, inputs: Inputs, say: Say) -> Input
         with _naming(option.pretrain_data, settings):
             train = open_archives(settings.pretrain_data, inputs.train.kind, settings.use_damaged, say)
             train = train.in_blocks(settings.shuffle_blocks)
-        inputs = replace(inputs, train=train, flag=option.pretrain_data)
+        inputs = replace(inputs, train=train, flag=option.pretrain_data, weights=())
     if inputs.train.total is None:
         raise FlagError(
             f'{inputs.flag}={",".join(inputs.train.paths)} can be read only once, and pre-training reads it '

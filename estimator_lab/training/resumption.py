@@ -9,6 +9,7 @@ from typing import Any
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.settings import settings_that_are
 from estimator_lab.base.sizes import shown_size
+from estimator_lab.data.archives.mixture import shares_text
 from estimator_lab.data.archives.opened import Archives, Identity
 from estimator_lab.data.archives.places import pack, unpack
 from estimator_lab.runs.record import InputRecord
@@ -17,11 +18,12 @@ from estimator_lab.training.inputs import Inputs
 from estimator_lab.training.settings import TrainSettings
 
 _RECORDED = settings_that_are(TrainSettings, 'recorded')
-_OF_THE_ORDER = [*settings_that_are(TrainSettings, 'of_order'), 'shuffling']
+_OF_THE_ORDER = [*settings_that_are(TrainSettings, 'of_order'), 'shuffling', 'only']
 _CLAUSES = {
     'workers': 'workers were {}, are {}',
     'batch_size': 'examples in a step were {}, are {}',
     'shuffling': 'examples were {}, are {}',
+    'only': f'the images of {option.only} were {{}}, are {{}}',
     'labels': f'the table of {option.labels} was {{}}, is {{}}',
 }
 _NAMED = 3
@@ -59,15 +61,18 @@ class Resumption:
 
 def record_of(settings: TrainSettings, inputs: Inputs, cluster: Cluster, step: int) -> InputRecord:
     """Returns what experiment.json says of the input of a phase that begins with these settings at a step."""
+    only = inputs.train.part.only
     recorded: dict[str, Any] = {
         'batch_size': settings.batch_size * cluster.batches_a_step,  # of all workers, however many they are
         'workers': cluster.workers,
         'labels': inputs.train.table.fingerprint if inputs.train.table else '',
+        'only': only.fingerprint(inputs.train.indexes) if only else '',
         'shuffling': _shuffling(settings.shuffle_buffer, inputs.train),
     }
     for name in _RECORDED:
         value = getattr(settings, name)
         recorded[name] = ' '.join(value.split())[:_LONGEST] if isinstance(value, str) else value
+    recorded['weights'] = shares_text(inputs.weights)
     evaluation = inputs.evaluation.identities if settings.eval_data else ()
     return InputRecord(inputs.train.identities, evaluation, recorded, step, step)
 

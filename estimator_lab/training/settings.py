@@ -39,6 +39,18 @@ class TrainSettings:
         of_order=True,
         of_one_run=True,
     )
+    only: Path | None = _data(
+        None,
+        'file of the labels or keys of images in --data to use, one a line; default: all',
+        of_one_run=True,
+    )
+    weights: str = _data(
+        '',
+        'shares of archives or labels in each batch, such as a.tar=0.7,b.tar=0.3',
+        recorded=True,
+        of_order=True,
+        of_one_run=True,
+    )
     pretrain_data: Sequence[str] | None = _data(
         None, 'archives or folders to pre-train on, labels not needed; none: --data'
     )

@@ -91,6 +91,25 @@ def test_split_trains_and_evaluates_on_different_images(settings, archive):
     assert whole.inputs.train.total + whole.inputs.evaluation.total == 24
 
 
+def test_weights_and_a_choice_of_images(settings, tmp_path):
+    chosen = tmp_path / 'labels.txt'
+    chosen.write_text('n000000\nn000001\n')
+    weights = {'only': chosen, 'weights': 'n000000=3,n000001=1', 'eval_data': (), 'max_steps': 2}
+    plan, _ = opened(settings(**weights))
+    assert plan.inputs.train.labels == plan.inputs.evaluation.labels == ('n000000', 'n000001')
+    order = plan.inputs.train.order(10, weights=plan.inputs.weights)
+    labels = [one.label for one in itertools.islice(order.onwards(0), 8)]
+    assert labels.count('n000000') == 6
+    assert train(plan).evaluated_on == plan.inputs.train.total
+    for wrong, words in (
+        ({'weights': 'n000000=1'}, "weights: 'n000001' has no weight"),
+        ({'weights': 'n000000'}, 'must be positive numbers'),
+        ({'only': tmp_path / 'none.txt'}, 'only=.*none.txt cannot be read'),
+    ):
+        with pytest.raises((DataError, FlagError), match=words):
+            opened(settings(**{**weights, **wrong, 'model_dir': tmp_path / 'other'}))
+
+
 def test_vocabulary_from_a_file(settings, tmp_path):
     labels = tmp_path / 'labels.txt'
     labels.write_text('n000003\nn000002\nn000001\nn000000\nn999999\n')

@@ -74,7 +74,11 @@ def test_another_batch_size_goes_on_at_the_same_image(go_on, archive):
 
 @pytest.mark.parametrize(
     ('changes', 'words'),
-    [({'seed': 2}, 'seed was 1, is 2'), ({'data': ['MORE']}, 'data: train.tar is gone, more.tar is new')],
+    [
+        ({'seed': 2}, 'seed was 1, is 2'),
+        ({'weights': 'train.tar=2'}, 'weights was none, is train.tar=1'),
+        ({'data': ['MORE']}, 'data: train.tar is gone, more.tar is new'),
+    ],
 )
 def test_another_order_in_the_middle_of_an_epoch_is_rejected(go_on, more, folder, changes, words):
     changes = {name: [str(more)] if value == ['MORE'] else value for name, value in changes.items()}
@@ -88,6 +92,13 @@ def test_another_order_in_the_middle_of_an_epoch_is_rejected(go_on, more, folder
     assert plan.stages[0].resumption.position % plan.inputs.train.total == 0
     if 'seed' in changes:
         assert keys(plan, 6) == ordered(plan.inputs.train.paths[0], epoch=1, seed=2)[:6]
+
+
+def test_another_choice_of_images_is_another_order(go_on, archive, tmp_path):
+    chosen = tmp_path / 'keys.txt'
+    chosen.write_text('\n'.join(member.key for member in [*stream_members(archive)][1:]))
+    with pytest.raises(FlagError, match=r'the images of only were none, are [0-9a-f]{16}, in the middle of'):
+        go_on(only=chosen)
 
 
 def test_labels_that_are_exchanged_between_starts(go_on, folder, archive, tmp_path):

@@ -38,10 +38,12 @@ class BlockOrder:
     Args:
       counts: examples of each block, in stored order, int64 [blocks].
       seed: of the order, together with the epoch.
+      window: blocks whose members are shuffled among themselves.
     """
 
-    def __init__(self, counts: np.ndarray, seed: int) -> None:
+    def __init__(self, counts: np.ndarray, seed: int | str, window: int = WINDOW) -> None:
         self._counts, self._starts, self._seed = counts, np.cumsum(counts) - counts, seed
+        self._window = window
         self._in_epoch = lru_cache(2)(self._of_epoch)  # the end of one, and the beginning of the next
 
     def numbers(self, epoch: int, begin: int, end: int) -> np.ndarray:
@@ -49,8 +51,8 @@ class BlockOrder:
         order, ends = self._in_epoch(epoch)
         parts = [np.empty(0, np.int64)]
         while begin < end:
-            first = int(np.searchsorted(ends, begin, 'right')) // WINDOW * WINDOW
-            blocks, own_ends = order[first : first + WINDOW], ends[first : first + WINDOW]
+            first = int(np.searchsorted(ends, begin, 'right')) // self._window * self._window
+            blocks, own_ends = order[first : first + self._window], ends[first : first + self._window]
             own_starts = own_ends - self._counts[blocks]
             start, last = own_starts.item(0), own_ends.item(-1)
             positions = np.arange(begin, min(end, last)) - start
@@ -66,7 +68,7 @@ class BlockOrder:
         return order, np.cumsum(self._counts[order])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return BlockOrder, (self._counts, self._seed)
+        return BlockOrder, (self._counts, self._seed, self._window)
 
 
 def firsts_of(index: Index, size: int, rows: np.ndarray | None = None) -> np.ndarray:

@@ -98,6 +98,10 @@ class Index:
         start = self._ends.item(row - 1) if row else 0
         return str(self._names[start : self._ends.item(row)], 'utf-8')
 
+    def key(self, row: int) -> str:
+        """Returns the key of a member, or of the sample whose field it is."""
+        return Member(self.source.name, self._kind.example_name(self.name(row))).key
+
     def why_no_label(self) -> str:
         """Returns why a member has no label, to end a sentence."""
         if self._kind.has_lines:

@@ -17,14 +17,9 @@ from estimator_lab.base.sizes import parse_size, shown_size
 from estimator_lab.data.archives.blocks import LARGEST, SIZE, SMALLEST, WINDOW, firsts_of
 from estimator_lab.data.archives.index import Index
 from estimator_lab.data.archives.indexing import open_index
-from estimator_lab.data.archives.order import (
-    EVERYTHING,
-    IndexedMembers,
-    IndexedOrder,
-    Order,
-    Part,
-    StreamOrder,
-)
+from estimator_lab.data.archives.mixture import Shares
+from estimator_lab.data.archives.order import IndexedMembers, IndexedOrder, Order, StreamOrder
+from estimator_lab.data.archives.part import EVERYTHING, Part
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import LabelTable
 from estimator_lab.data.examples.member import Member
@@ -185,7 +180,11 @@ class Archives:
         return replace(self, block_size=count)
 
     def order(
-        self, shuffle_buffer: int = 1, seed: int = 0, progress: Callable[[float], None] = lambda share: None
+        self,
+        shuffle_buffer: int = 1,
+        seed: int = 0,
+        progress: Callable[[float], None] = lambda share: None,
+        weights: Shares = (),
     ) -> Order:
         """Returns the order in which the examples are read.
 
@@ -195,27 +194,38 @@ class Archives:
           seed: of the order.
           progress: called with the share of an epoch's bytes that was read, in [0, 1], by an order without
             random access.
+          weights: shares of archives or labels; () for each example once an epoch.
+
+        Raises:
+          FlagError: `weights` are of other data, or of data without random access.
         """
         if self.has_random_access and not self.own:
             members = IndexedMembers(self.indexes, self.part, self.block_size)
             if self.block_size and shuffle_buffer > 1:
                 self._warn_if_lopsided()
-            return IndexedOrder(members, shuffle_buffer > 1, seed)
+            return IndexedOrder(members, shuffle_buffer > 1, seed, weights)
+        if weights:
+            raise FlagError(
+                f'{option.weights} needs random access, which {", ".join(self.paths)} does not have: pack it '
+                'by estimator_lab.data.pack.'
+            )
         if shuffle_buffer > 1:
             self._warn_if_sorted(shuffle_buffer)
         return StreamOrder(self, shuffle_buffer, seed, progress)
 
     def check_labels(self) -> None:
-        """Checks that every example has a label.
+        """Checks that every example in use has a label.
 
         A line without a label in a text with labels is left to the reader: most likely it is a bad example.
 
         Raises:
           DataError: for the first example without a label.
         """
-        for index in self.indexes:
+        for index, mask in zip(self.indexes, self.masks, strict=True):
             if '' in index.labels and not (self.kind.has_lines and len(index.labels) > 1):
-                without = np.flatnonzero(index.label_ids == index.labels.index(''))
+                without = np.flatnonzero((index.label_ids == index.labels.index('')) & mask)
+                if not len(without):
+                    continue
                 more = f' (nor have {len(without) - 1:,} more)' if len(without) > 1 else ''
                 place = index.member(int(without[0])).place
                 raise DataError(f'{place} has no label: {index.why_no_label()}{more}.')

@@ -27,14 +27,16 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.shares import EVERY, Slice
 from estimator_lab.data.archives.blocks import BlockReader, Lookahead, firsts_of, reader_of
-from estimator_lab.data.archives.index import Index, name_hash
+from estimator_lab.data.archives.index import Index
+from estimator_lab.data.archives.mixture import Mixture, Shares
+from estimator_lab.data.archives.part import EVERYTHING, Part
 from estimator_lab.data.archives.places import ENDLESS, Places, pack, unpack
 from estimator_lab.data.archives.shuffling import SHUFFLED_BYTES, shuffled
 from estimator_lab.data.examples.member import Member
@@ -43,42 +45,9 @@ from estimator_lab.data.sources.reading import Scan
 
 T = TypeVar('T')
 
-_HASHES = 2**64
 _CHUNK = 1024  # members looked up at once
 _MOST_CHUNKS = 16  # of places, looked through for blocks that are needed soon
 _FEW = 8  # places that are looked up faster one by one
-
-
-class Part(NamedTuple):
-    """The examples whose names hash into [low, high) of [0, 1); all by default.
-
-    Examples:
-        >>> names = [f'n000001/{number:04}.jpg' for number in range(1000)]
-        >>> training, test = Part(0.0, 0.9), Part(0.9, 1.0)
-        >>> all((name in training) != (name in test) for name in names)
-        True
-        >>> 50 < sum(name in test for name in names) < 150
-        True
-
-    Only the name of an example in its archive counts, so that two disjoint parts share no example, wherever
-    the archive is and however its members are ordered.
-    """
-
-    low: float = 0.0
-    high: float = 1.0
-
-    def mask(self, index: Index) -> np.ndarray:
-        """Returns which members belong to the part, bool [members]."""
-        if self == EVERYTHING:
-            return np.ones(len(index), bool)
-        shares = index.name_hashes / _HASHES
-        return (self.low <= shares) & (shares < self.high)
-
-    def __contains__(self, name: object) -> bool:
-        return self == EVERYTHING or self.low <= name_hash(str(name)) / _HASHES < self.high
-
-
-EVERYTHING = Part()
 
 
 class Order(Protocol):
@@ -118,7 +87,7 @@ class IndexedMembers:
     """
 
     def __init__(self, indexes: Sequence[Index], part: Part = EVERYTHING, block_size: int = 0) -> None:
-        self._indexes, self._block_size = indexes, block_size
+        self.indexes, self._block_size = indexes, block_size
         self._readers = [reader_of(index, block_size) for index in indexes]
         self._ends = np.cumsum([len(index) for index in indexes], dtype=np.int64)
         self._starts = [0, *self._ends.tolist()[:-1]]
@@ -132,13 +101,18 @@ class IndexedMembers:
     def __len__(self) -> int:
         return int(self._ends[-1]) if self._chosen is None else len(self._chosen)
 
+    def values(self, of: Callable[[Index], np.ndarray]) -> np.ndarray:
+        """Returns what a function of an index has for each of its members, of all members in use."""
+        every = np.concatenate([of(index) for index in self.indexes])
+        return every if self._chosen is None else every[self._chosen]
+
     @cached_property
     def block_counts(self) -> np.ndarray | None:
         """How many members each block has, in stored order, int64 [blocks]; None without blocks."""
         if not self._block_size:
             return None
         numbers, counts = self._chosen, []
-        for index, start, end in zip(self._indexes, self._starts, self._ends.tolist(), strict=True):
+        for index, start, end in zip(self.indexes, self._starts, self._ends.tolist(), strict=True):
             rows = None
             if numbers is not None:
                 rows = numbers[slice(*np.searchsorted(numbers, [start, end]))].astype(np.int64) - start
@@ -174,7 +148,7 @@ class IndexedMembers:
             chunk: dict[int, Member] = {}
             for epoch, archive in sorted(set(zip(epochs.tolist(), archives.tolist(), strict=True))):
                 here = np.flatnonzero((archives == archive) & (epochs == epoch))
-                found = self._indexes[archive].members(rows[here].tolist(), epoch, readers[archive])
+                found = self.indexes[archive].members(rows[here].tolist(), epoch, readers[archive])
                 chunk.update(zip(here.tolist(), found, strict=True))
             for place in range(len(rows)):
                 yield chunk.pop(place)
@@ -190,7 +164,7 @@ class IndexedMembers:
         row = number if self._chosen is None else self._chosen.item(number)
         archive = bisect.bisect_right(self._starts, row) - 1
         one = [row - self._starts[archive]]
-        return self._indexes[archive].members(one, epoch, readers[archive])[0]
+        return self.indexes[archive].members(one, epoch, readers[archive])[0]
 
 
 class IndexedOrder:
@@ -200,6 +174,7 @@ class IndexedOrder:
       stored: the members.
       shuffle: whether each epoch is shuffled; else members keep the stored order.
       seed: of the shuffling, together with the epoch.
+      weights: shares of archives or labels; () for each example once an epoch.
 
     Attributes:
       stored: the members by number.
@@ -208,8 +183,11 @@ class IndexedOrder:
 
     is_stored = True
 
-    def __init__(self, stored: IndexedMembers, shuffle: bool = False, seed: int = 0) -> None:
-        self.stored, self.places = stored, Places(stored, shuffle, seed, stored.block_counts)
+    def __init__(
+        self, stored: IndexedMembers, shuffle: bool = False, seed: int = 0, weights: Shares = ()
+    ) -> None:
+        mixture = Mixture.of(stored, weights) if weights else None
+        self.stored, self.places = stored, Places(stored, shuffle, seed, stored.block_counts, mixture)
 
     def epoch(self, number: int) -> Iterator[Member]:
         """See `Order.epoch`; members are without their data."""
@@ -220,7 +198,7 @@ class IndexedOrder:
         """See `Order.onwards`; members are without their data."""
         _check_any(len(self.stored))
         if own.turns:
-            return _turning(self._between(consumed, end, EVERY), unpack(consumed, len(self.stored))[1], own)
+            return _turning(self._between(consumed, end, EVERY), consumed, len(self.stored), own)
         return self._between(consumed, end, own)
 
     def _between(self, start: int, end: int, own: Slice) -> Iterator[Member]:
@@ -276,7 +254,7 @@ class StreamOrder:
         # The last batch must not begin another epoch, which fills the shuffle buffer.
         members = itertools.islice(self._onwards(consumed), max(end - consumed, 0))
         if own.turns:
-            return _turning(members, unpack(consumed, self._data.total or 0)[1], own)
+            return _turning(members, consumed, self._data.total or 0, own)
         if end == ENDLESS:
             return own.of(members)
         last, _ = unpack(end, self._data.total)
@@ -317,8 +295,8 @@ class StreamOrder:
         members = scan_members(source, data.kind, scan) if stored is None else stored
         try:
             for member in members:
-                if member.name in data.part:
-                    label = index.label(member.row) if index else member.label
+                label = index.label(member.row) if index else member.label
+                if data.part.has(member, label):
                     yield member if label == member.label else member._replace(label=label)
                 del member
             scan.skipped.report(scan.note)
@@ -329,16 +307,12 @@ class StreamOrder:
                 data.say(f'Warning: {error.sentence}')
 
 
-def _turning(members: Iterable[Member], place: int, own: Slice) -> Iterator[Member]:
-    """Yields every n-th member, others in each epoch; `place` is the first one's in its epoch."""
-    epoch = -1
+def _turning(members: Iterable[Member], position: int, size: int, own: Slice) -> Iterator[Member]:
+    """Yields every n-th member, others in each epoch of `size`; `position` is that of the first one."""
     for member in members:
-        if member.epoch > epoch >= 0:
-            place = 0
-        epoch = member.epoch
-        if (place + epoch) % own.count == own.number:
+        if sum(unpack(position, size)) % own.count == own.number:
             yield member
-        place += 1
+        position += 1
         del member
 
 

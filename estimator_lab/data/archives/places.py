@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from estimator_lab.base.shares import EVERY, Slice
-from estimator_lab.data.archives.blocks import BlockOrder
-from estimator_lab.data.archives.shuffling import permuted
+from estimator_lab.data.archives.blocks import WINDOW, BlockOrder
+from estimator_lab.data.archives.mixture import Mixture
+from estimator_lab.data.archives.shuffling import keys_of, permuted_each
 
 N = TypeVar('N', int, np.ndarray)
 
@@ -59,6 +60,7 @@ class Places:
       shuffle: whether each epoch is shuffled; else examples keep the stored order.
       seed: of the shuffling, together with the epoch.
       block_counts: examples of each block if they are shuffled by blocks, int64 [blocks].
+      mixture: groups of examples that have epochs of their own; an epoch of the sequence is then n places.
     """
 
     def __init__(
@@ -67,9 +69,17 @@ class Places:
         shuffle: bool = False,
         seed: int = 0,
         block_counts: np.ndarray | None = None,
+        mixture: Mixture | None = None,
     ) -> None:
-        self._size, self._shuffle, self._seed = len(examples), shuffle, seed
-        self._blocks = None if block_counts is None else BlockOrder(block_counts, seed)
+        self._size, self._shuffle, self._seed, self._mixture = len(examples), shuffle, seed, mixture
+        self._groups = mixture.count if mixture else 1
+        self._blocks: list[BlockOrder] = []
+        if block_counts is not None and mixture:
+            window = max(WINDOW // self._groups, 1)
+            for group, counts in enumerate(mixture.block_counts(block_counts)):
+                self._blocks.append(BlockOrder(counts, f'{seed} group {group}', window))
+        elif block_counts is not None:
+            self._blocks = [BlockOrder(block_counts, seed)]
 
     def batches(self, start: int, end: int = ENDLESS, own: Slice = EVERY) -> Iterator[np.ndarray]:
         """Yields the places of a slice of each global batch between two positions, many batches at a time.
@@ -93,25 +103,54 @@ class Places:
             if first < whole:
                 yield self._divided(first, whole, own)
             if whole < last:
-                batch = self._divided(whole, whole + group, own)
-                yield batch[batch < end][np.newaxis]
+                yield self._divided(whole, last, own)
 
     def _divided(self, start: int, end: int, own: Slice) -> np.ndarray:
-        """Returns the packed places of a slice of whole global batches, int64 [batches, its examples]."""
-        batches = self._between(start, end).reshape(-1, own.group)
-        return batches if own.count == 1 else np.sort(batches)[:, own.places]
+        """Returns the packed places of a slice of whole global batches, or of one that may be incomplete.
+
+        The result is int64 [batches, its examples].
+        """
+        rows, first, stop = max((end - start) // own.group, 1), own.places.start, own.places.stop
+        if own.count == 1:
+            return self._between(start, end).reshape(rows, -1)
+        if rows == 1 and not self._mixture:  # of a batch of many epochs, only those that the slice meets
+            low = min(max((start + first) // self._size * self._size, start), end)
+            high = min(-((-start - stop) // self._size) * self._size, end)
+            start, end, first, stop = low, max(low, high), start + first - low, start + stop - low
+        return np.sort(self._between(start, end).reshape(rows, -1))[:, first:stop]
 
     def _between(self, start: int, end: int) -> np.ndarray:
         """Returns the places at some positions, packed."""
-        parts = [np.empty(0, np.int64)]
-        while start < end:
-            number, begin = unpack(start, self._size)
-            stop = min(self._size, begin + end - start)
-            numbers = np.arange(begin, stop)
-            if self._shuffle and self._blocks:
-                numbers = self._blocks.numbers(number, begin, stop)
-            elif self._shuffle:
-                numbers = permuted(numbers, self._size, self._seed, number)
-            parts.append(pack(number, numbers, self._size))
-            start += stop - begin
-        return np.concatenate(parts)
+        positions, groups, sizes = np.arange(start, end), np.zeros(1, np.int64), np.array([self._size])
+        if self._mixture:
+            groups, positions, sizes = self._mixture.at(positions)
+        epochs, numbers = np.divmod(positions, sizes)
+        if self._shuffle and len(positions):
+            numbers = self._shuffled(numbers, sizes, epochs * self._groups + groups)
+        if self._mixture:
+            numbers = self._mixture.numbers(groups, numbers)
+            epochs %= ENDLESS // self._size  # a small group of large data has many
+        return pack(epochs, numbers, self._size)
+
+    def _shuffled(self, places: np.ndarray, sizes: np.ndarray, orders: np.ndarray) -> np.ndarray:
+        """Returns the numbers of examples within groups at consecutive places of some orders.
+
+        Args:
+          places: within the epochs of groups.
+          sizes: of the groups.
+          orders: epochs * groups + group.
+        """
+        different, which = np.unique(orders, return_inverse=True)
+        if self._blocks:
+            numbers = np.empty_like(places)
+            for number, order in enumerate(different.tolist()):
+                here, (epoch, group) = np.flatnonzero(which == number), divmod(order, self._groups)
+                first, last = places[here[[0, -1]]].tolist()
+                numbers[here] = self._blocks[group].numbers(epoch, first, last + 1)
+            return numbers
+        names = []
+        for order in different.tolist():
+            epoch, group = divmod(order, self._groups)
+            names.append(f'seed {self._seed} epoch {epoch}{f" group {group}" if self._mixture else ""}')
+        keys = keys_of(names)
+        return permuted_each(places, sizes, keys if len(names) == 1 else keys[:, which])

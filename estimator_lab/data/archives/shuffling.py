@@ -1,9 +1,8 @@
 """Random orders: a formula for the numbers of an epoch, and a buffer through which a stream is shuffled."""
 
 import hashlib
-import math
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -14,6 +13,7 @@ SHUFFLED_BYTES = 192 * 2**20
 
 _ROUNDS = 20  # an even number, after which both digits have their sizes again
 _MULTIPLIER, _HALF = np.uint64(0xD6E8FEB86659FD93), np.uint64(32)
+_ONE = np.uint64(1)
 
 
 def shuffled(
@@ -58,6 +58,24 @@ def shuffled(
 def permuted(positions: np.ndarray, count: int, seed: int | str, epoch: int) -> np.ndarray:
     """Returns the numbers in [0, count) at some positions of an epoch's random order, int64.
 
+    Args:
+      positions: in [0, count).
+      count: number of examples.
+      seed: of the order, together with the epoch.
+      epoch: which order.
+    """
+    return permuted_each(positions, np.array([count]), keys_of([f'seed {seed} epoch {epoch}']))
+
+
+def keys_of(names: Sequence[str]) -> np.ndarray:
+    """Returns the keys of random orders by their names, uint64 [rounds, names]."""
+    digests = b''.join(hashlib.shake_256(name.encode()).digest(8 * _ROUNDS) for name in names)
+    return np.frombuffer(digests, '<u8').astype(np.uint64).reshape(len(names), _ROUNDS).T
+
+
+def permuted_each(positions: np.ndarray, counts: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Returns the number in [0, count) at each position of a random order of its own, int64.
+
     A keyed bijection of [0, count): a Feistel network on pairs of digits, whose results of `count` or more
     go through it again. So any position costs the same, and no order is held in memory. Source: Black and
     Rogaway, Ciphers with Arbitrary Finite Domains, 2002. With fewer than 16 rounds, counting distinguishes
@@ -65,24 +83,23 @@ def permuted(positions: np.ndarray, count: int, seed: int | str, epoch: int) -> 
 
     Args:
       positions: in [0, count).
-      count: number of examples.
-      seed: of the order, together with the epoch.
-      epoch: which order.
+      counts: numbers of examples, [positions], or [1] for all.
+      keys: of the orders, from `keys_of`, [rounds, positions] or [rounds, 1].
     """
-    right_size = np.uint64(math.isqrt(count) + 1)  # of two examples, too, both digits vary
-    left_size = np.uint64(-(-count // int(right_size)))
-    digest = hashlib.shake_256(f'seed {seed} epoch {epoch}'.encode()).digest(8 * _ROUNDS)
-    keys = np.frombuffer(digest, '<u8').astype(np.uint64)
-    numbers, is_outside = positions.astype(np.uint64), np.ones(len(positions), bool)
-    while is_outside.any():
-        left, right = np.divmod(numbers[is_outside], right_size)
-        size, other = left_size, right_size
-        for key in keys:
-            mixed = (right + key) * _MULTIPLIER
-            mixed = (mixed ^ (mixed >> _HALF)) * _MULTIPLIER
-            moved = left + ((mixed >> _HALF) * size >> _HALF)  # by a number in [0, size)
-            left, right = right, np.minimum(moved, moved - size)  # modulo size, as unsigned numbers wrap
-            size, other = other, size
-        numbers[is_outside] = left * right_size + right
-        is_outside = numbers >= count
-    return numbers.astype(np.int64)
+    counts = counts.astype(np.uint64)
+    right_size = np.sqrt(counts).astype(np.uint64) + _ONE  # of two examples, too, both digits vary
+    left_size = (counts + right_size - _ONE) // right_size
+    size, other = left_size, right_size
+    left, right = np.divmod(positions.astype(np.uint64), right_size)
+    for key in keys:
+        mixed = (right + key) * _MULTIPLIER
+        mixed = (mixed ^ (mixed >> _HALF)) * _MULTIPLIER
+        moved = left + ((mixed >> _HALF) * size >> _HALF)  # by a number in [0, size)
+        left, right = right, np.minimum(moved, moved - size)  # modulo size, as unsigned numbers wrap
+        size, other = other, size
+    numbers: np.ndarray = (left * right_size + right).astype(np.int64)
+    outside = np.flatnonzero(numbers >= counts)
+    if len(outside):
+        counts, keys = (each[..., outside] if each.shape[-1] > 1 else each for each in (counts, keys))
+        numbers[outside] = permuted_each(numbers[outside], counts, keys)
+    return numbers

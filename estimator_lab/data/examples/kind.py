@@ -154,6 +154,10 @@ class Kind:
         """Whether a file of that name is an example; hidden files are not."""
         return False
 
+    def example_name(self, name: str) -> str:
+        """Returns the name of the example of which a member of that name is a part, or all."""
+        return name
+
     def recognises(self, head: bytes) -> bool:
         """Whether a file without a suffix is an example, by its first HEAD_BYTES."""
         return False

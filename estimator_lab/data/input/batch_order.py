@@ -14,6 +14,7 @@ import numpy as np
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.json_input import shown
 from estimator_lab.base.sizes import shown_size
+from estimator_lab.data.archives.mixture import shares_text
 from estimator_lab.data.archives.opened import Archives
 from estimator_lab.data.archives.places import ENDLESS, Place, Places, unpack
 from estimator_lab.data.input.stream_settings import StreamSettings
@@ -81,6 +82,8 @@ class Resumable:
         order = {'seed': settings.seed, 'shuffle': settings.shuffle, 'split': list(settings.split)}
         if settings.shuffle and self._is_stream:
             order['shuffle_buffer'] = settings.shuffle_buffer
+        if settings.weights:
+            order['weights'] = shares_text(settings.weights)
         if settings.shuffle and self._block_size:
             order['shuffle_blocks'] = shown_size(self._block_size)
         return {'format': FORMAT, 'consumed': int(consumed), 'data': self._fingerprint, **order}
@@ -101,9 +104,9 @@ class Resumable:
         if not np.array_equal(state.get('data'), own['data']):
             raise DataError(
                 f'The state is of other data than {", ".join(self.settings.paths)}: give the archives that '
-                'it was saved for, in the same order.'
+                'it was saved for, in the same order, and the same `only`.'
             )
-        for name in ('seed', 'shuffle', 'split', 'shuffle_buffer', 'shuffle_blocks'):
+        for name in ('seed', 'shuffle', 'split', 'shuffle_buffer', 'shuffle_blocks', 'weights'):
             if not np.array_equal(was := state.get(name), now := own.get(name)):
                 raise DataError(f'The state is of another order: its {name} is {shown(was)}, not {now}.')
         if not _is_count(state.get('consumed')):
@@ -171,6 +174,7 @@ class BatchOrder(Resumable):
 def fingerprint_of(data: Archives) -> str:
     """Returns what identifies the data in a state."""
     texts = [index.fingerprint for index in data.indexes] or ['pipe']
+    texts += [data.part.only.fingerprint(data.indexes)] if data.part.only else []
     return hashlib.sha256('\n'.join(texts).encode()).hexdigest()[:32]
 
 

@@ -15,6 +15,7 @@ from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.json_input import shown
 from estimator_lab.base.settings import are_paths, settings_from
 from estimator_lab.base.suggestions import unknown
+from estimator_lab.data.archives.mixture import Mixture, shares_of
 from estimator_lab.data.archives.order import IndexedMembers
 from estimator_lab.data.archives.places import Place, Places, pack
 from estimator_lab.data.examples.kind import Kind
@@ -28,7 +29,7 @@ from estimator_lab.data.input.stream_settings import DATA, ReadSettings, StreamS
 from estimator_lab.data.sources.source import Source
 
 _MADE_ANEW = '_reader', '_ids', '_report'  # in each process
-_OF_AN_ORDER = 'seed', 'rank', 'world_size'
+_OF_AN_ORDER = 'seed', 'rank', 'world_size', 'weights'
 
 
 class Example(NamedTuple):
@@ -179,7 +180,7 @@ class Dataset:
           shuffle: whether each epoch has an order of its own; otherwise the stored one.
           epochs: passes over the data in one iteration; None for no end.
           **given: `seed`, of the order, by default the data set's; `rank` and `world_size`, the number
-            of this process, from 0, and of the processes that share the data.
+            of this process, from 0, and of the processes that share the data; `weights`, as of `stream`.
 
         Raises:
           FlagError: a setting is not allowed.
@@ -190,9 +191,12 @@ class Dataset:
             known = ['batch_size', 'shuffle', 'epochs', *_OF_AN_ORDER]
             raise FlagError(unknown('Unknown setting of an order', wrong[0], known))
         read = {field.name: getattr(self.settings, field.name) for field in fields(ReadSettings)}
+        shares = shares_of(given.pop('weights', None))
         chosen = {'batch_size': batch_size, 'shuffle': shuffle, 'epochs': epochs, **given}
-        order = replace(settings_from(StreamSettings, {'seed': read.pop('seed'), **chosen}), **read)
-        places = Places(self._examples, order.shuffle, order.seed, self._examples.block_counts)
+        order = settings_from(StreamSettings, {'seed': read.pop('seed'), **chosen})
+        order = replace(order, weights=shares, **read)
+        mixture = Mixture.of(self._examples, shares) if shares else None
+        places = Places(self._examples, order.shuffle, order.seed, self._examples.block_counts, mixture)
         return BatchOrder(order, places, len(self), self._fingerprint, self._block_size)
 
     def collate(self, examples: Sequence[Any]) -> Batch:

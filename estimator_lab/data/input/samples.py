@@ -5,7 +5,7 @@ the first dot of the name. Here they may be anywhere in an archive.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from estimator_lab.base.json_input import parse_json
 from estimator_lab.base.printable import printable
 from estimator_lab.data.archives.index import Index
-from estimator_lab.data.archives.order import EVERYTHING, Part
+from estimator_lab.data.archives.part import EVERYTHING, Part
 from estimator_lab.data.archives.places import unpack
 from estimator_lab.data.examples.kind import Arrays, Kind
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
@@ -38,6 +38,10 @@ class SampleKind(Kind):
         """Whether a member of that name is a field."""
         return _stem_and_field(name)[1] in self.fields and not is_hidden(name)
 
+    def example_name(self, name: str) -> str:
+        """See `Kind.example_name`: without the suffix."""
+        return _stem_and_field(name)[0]
+
 
 class IndexedSamples:
     """The samples of archives, in the order of their first members, by number.
@@ -51,7 +55,7 @@ class IndexedSamples:
     """
 
     def __init__(self, indexes: Sequence[Index], fields: tuple[str, ...], part: Part = EVERYTHING) -> None:
-        self._indexes, self._fields = indexes, fields
+        self.indexes, self._fields = indexes, fields
         self._rows = [_rows_of(index, fields, part) for index in indexes]
         self._ends = np.cumsum(list(map(len, self._rows)), dtype=np.int64)
 
@@ -59,6 +63,11 @@ class IndexedSamples:
 
     def __len__(self) -> int:
         return int(self._ends[-1])
+
+    def values(self, of: Callable[[Index], np.ndarray]) -> np.ndarray:
+        """Returns what a function of an index has for each of its members, of one member of each sample."""
+        of_rows = zip(self.indexes, self._rows, strict=True)
+        return np.concatenate([of(index)[rows.max(axis=1)] for index, rows in of_rows])
 
     def members(self, places: np.ndarray, by_blocks: bool = False) -> Iterator[Member]:
         """Yields the samples at some packed places, each as a member whose data are its members by field.
@@ -71,14 +80,14 @@ class IndexedSamples:
             number = place - (int(self._ends[archive - 1]) if archive else 0)
             rows = self._rows[archive][number].tolist()
             there = [row for row in rows if row >= 0]
-            found = iter(self._indexes[archive].members(there, epoch))
+            found = iter(self.indexes[archive].members(there, epoch))
             fields = {
                 field: next(found) if row >= 0 else _why(field, row)
                 for field, row in zip(self._fields, rows, strict=True)
             }
             first = next((one for one in fields.values() if isinstance(one, Member)), None)
             if first is None:  # all of them are there twice
-                first = Member(self._indexes[archive].source.name, f'sample {number}')
+                first = Member(self.indexes[archive].source.name, f'sample {number}')
             name = _stem_and_field(first.name)[0]
             yield first._replace(name=name, data=fields, source=None)
 
@@ -138,11 +147,12 @@ def _why(field: str, row: int) -> BadExampleError:
 def _rows_of(index: Index, fields: tuple[str, ...], part: Part) -> np.ndarray:
     """Returns the members of each sample of a part, int32 [samples, fields], or _MISSING or _TWICE."""
     numbers, columns = np.empty(len(index), np.uint64), np.empty(len(index), np.intp)
-    is_used = np.ones(len(index), bool)
+    is_used = part.only.mask(index).copy() if part.only else np.ones(len(index), bool)
     for row in range(len(index)):
         stem, field = _stem_and_field(index.name(row))
         numbers[row] = int.from_bytes(hashlib.blake2b(stem.encode(), digest_size=8).digest(), 'big')
-        columns[row], is_used[row] = fields.index(field), stem in part
+        columns[row] = fields.index(field)
+        is_used[row] &= stem in part
     _, first, sample = np.unique(numbers, return_index=True, return_inverse=True)
     rank = np.empty(len(first), np.intp)
     rank[np.argsort(first)] = np.arange(len(first))

@@ -16,8 +16,10 @@ from estimator_lab.base.shares import Slice
 from estimator_lab.base.sizes import parse_size
 from estimator_lab.base.suggestions import unknown
 from estimator_lab.data.archives.kinds import kind_of
+from estimator_lab.data.archives.mixture import Shares, shares_of
 from estimator_lab.data.archives.opened import Archives, open_archives
-from estimator_lab.data.archives.order import Order, Part
+from estimator_lab.data.archives.order import Order
+from estimator_lab.data.archives.part import Only, Part
 from estimator_lab.data.examples.kind import Arrays, ExampleDecoder, Kind
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.examples.member import Member, read_members
@@ -48,6 +50,7 @@ class ReadSettings:
     image_shape: tuple[int, int, int] | None = None
     split: tuple[float, float] = (0.0, 1.0)
     vocabulary: tuple[str, ...] | None = None
+    only: Only | None = None
     decode: str = setting('exact', 'exact or fast', choices=tuple(DECODERS))
     background: str = setting(BACKGROUNDS[0], 'black or white', choices=BACKGROUNDS)
     seed: int = setting(1, 'of the order', lower=-_MANY, upper=_MANY)
@@ -72,6 +75,7 @@ class ReadSettings:
         Raises:
           FlagError: a setting is not allowed.
         """
+        only = declared.pop('only', None)
         known = [field.name for field in fields(cls) if field.name != 'paths']
         if wrong := next((name for name in declared if name not in known), None):
             raise FlagError(unknown('Unknown setting', wrong, known))
@@ -100,6 +104,7 @@ class ReadSettings:
             raise FlagError(f'paths={shown(paths)} must be paths of archives and folders.')
         made = replace(
             settings_from(cls, declared),
+            only=Only.of(only),
             paths=tuple(os.fspath(path) for path in several),
             image_shape=image_shape and tuple(image_shape),
             split=tuple(split),
@@ -133,9 +138,11 @@ class ReadSettings:
         names = ', '.join(whole.paths)
         if self.labels and whole.total and not whole.labels:
             raise DataError(f'labels={self.labels} names none of the {whole.total:,} {kind.noun} of {names}.')
-        data = replace(whole, part=Part(*self.split)).in_blocks(self.shuffle_blocks)
+        data = replace(whole, part=Part(*self.split, self.only)).in_blocks(self.shuffle_blocks)
+        data.part.check(data.indexes)
         if data.total == 0:
-            raise DataError(f'split={self.split} leaves no {kind.name} of {names}.')
+            what = f'split={self.split}' if replace(whole, part=Part(only=self.only)).total else 'only'
+            raise DataError(f'{what} leaves no {kind.name} of {names}.')
         return data
 
     def kind_of(self, source: Source) -> Kind:
@@ -170,15 +177,26 @@ class StreamSettings(ReadSettings):
     epochs: int | None = setting(None, 'passes over the data', lower=1, upper=_MANY)
     rank: int = setting(0, 'number of this process')
     world_size: int = setting(1, 'number of processes')
+    weights: Shares = ()
     shuffle_buffer: int = setting(10_000, 'examples held to shuffle a stream', lower=1, upper=_MANY)
 
     def __post_init__(self) -> None:
         _ = self.shard  # which checks its settings
 
     @classmethod
-    def of(cls, *arguments: Any, epochs: int | None = 1, **declared: Any) -> 'StreamSettings':
+    def of(
+        cls, *arguments: Any, epochs: int | None = 1, weights: Any = None, **declared: Any
+    ) -> 'StreamSettings':
         """Returns checked settings; see `ReadSettings.of`."""
-        return super().of(*arguments, epochs=epochs, **declared)
+        made = super().of(*arguments, epochs=epochs, **declared)
+        return replace(made, weights=shares_of(weights))
+
+    def open(self) -> Archives:
+        """See `ReadSettings.open`; raises FlagError for `weights` of other data, too."""
+        data = super().open()
+        if self.weights:
+            data.order(weights=self.weights)
+        return data
 
     @property
     def shard(self) -> Slice:
@@ -187,7 +205,7 @@ class StreamSettings(ReadSettings):
 
     def order_of(self, data: Archives) -> Order:
         """Returns the order in which the examples are read."""
-        return data.order(self.shuffle_buffer if self.shuffle else 1, self.seed)
+        return data.order(self.shuffle_buffer if self.shuffle else 1, self.seed, weights=self.weights)
 
 
 class _EncodedReader:

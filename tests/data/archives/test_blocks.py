@@ -14,7 +14,8 @@ from estimator_lab import api
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.data.archives import blocks as data_blocks
 from estimator_lab.data.archives.blocks import WINDOW, BlockOrder
-from estimator_lab.data.archives.order import IndexedMembers, Part
+from estimator_lab.data.archives.order import IndexedMembers
+from estimator_lab.data.archives.part import Part
 from estimator_lab.data.sources import blocks as source_blocks
 from estimator_lab.data.sources import remote, room
 from tests.support.archive_files import tar_bytes, write_tar

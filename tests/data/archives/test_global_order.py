@@ -86,7 +86,7 @@ def test_each_image_once_an_epoch_however_often_workers_and_batches_change(index
     for (number, archive, row), count in seen.items():
         if number < len(whole):
             whole[number][archive, row] += count
-    everything = Counter((i.source.name, row) for i in order.stored._indexes for row in range(len(i)))
+    everything = Counter((i.source.name, row) for i in order.stored.indexes for row in range(len(i)))
     assert all(each == everything for each in whole)
 
 

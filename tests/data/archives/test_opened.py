@@ -9,7 +9,8 @@ import pytest
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.archives.opened import distinct_examples, open_archives
-from estimator_lab.data.archives.order import EVERYTHING, IndexedOrder, Part, StreamOrder
+from estimator_lab.data.archives.order import IndexedOrder, StreamOrder
+from estimator_lab.data.archives.part import EVERYTHING, Part
 from estimator_lab.data.examples.labels import label_of
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources import reading

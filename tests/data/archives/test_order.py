@@ -12,7 +12,7 @@ import pytest
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.shares import Slice
-from estimator_lab.data.archives import order as data_order
+from estimator_lab.data.archives import part as data_part
 from estimator_lab.data.archives.index import Index
 from estimator_lab.data.archives.opened import Archives, open_archives, open_stream
 from estimator_lab.data.archives.order import (
@@ -164,7 +164,7 @@ def test_a_part_includes_its_lower_limit_and_excludes_its_upper_one(monkeypatch)
     expected = [False, False, True, True, True, False, False]
     index = SimpleNamespace(name_hashes=np.array(hashes, np.uint64))
     assert Part(0.25, 0.5).mask(index).tolist() == expected
-    monkeypatch.setattr(data_order, 'name_hash', lambda name: hashes[int(name)])
+    monkeypatch.setattr(data_part, 'name_hash', lambda name: hashes[int(name)])
     assert [str(number) in Part(0.25, 0.5) for number in range(7)] == expected
     assert Part() == EVERYTHING and EVERYTHING.mask([0] * 3).tolist() == [True] * 3 and 'any' in EVERYTHING
 

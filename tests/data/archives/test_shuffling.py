@@ -1,13 +1,15 @@
 """The order by formula: a bijection whose epochs can't be told from true shuffles, by counting."""
 
+import itertools
 import math
 import tracemalloc
 
 import numpy as np
 import pytest
 
+from estimator_lab.base.shares import Slice
 from estimator_lab.data.archives.places import Places
-from estimator_lab.data.archives.shuffling import permuted
+from estimator_lab.data.archives.shuffling import keys_of, permuted, permuted_each
 
 
 def epochs(size, count):
@@ -75,3 +77,37 @@ def test_any_place_of_a_billion_examples_is_known_at_once_and_without_memory():
     tracemalloc.stop()
     assert batch.min() >= 5 * size and batch.max() < 6 * size and len(np.unique(batch)) == batch.size
     assert np.array_equal(permuted(np.array([size // 2]), size, 3, 5), batch[0] - 5 * size)
+
+
+def test_many_orders_at_once_are_those_that_are_asked_for_alone():
+    names, sizes = ['a', 'b', 'c'], np.array([1, 7, 1000])
+    which = np.random.default_rng(1).integers(0, 3, 500)
+    places = np.random.default_rng(2).integers(0, sizes[which])
+    together = permuted_each(places, sizes[which], keys_of(names)[:, which])
+    alone = [permuted_each(places[[n]], sizes[[g]], keys_of([names[g]]))[0] for n, g in enumerate(which)]
+    assert np.array_equal(together, alone)
+
+
+@pytest.mark.parametrize('shuffle', [True, False])
+@pytest.mark.parametrize('group', [1, 4, 12, 13, 24, 25, 26, 70])
+def test_a_slice_of_a_batch_of_many_epochs_is_cut_from_the_sorted_batch(group, shuffle):
+    size, count = 12, min(group, 5)
+    places, ends = Places(range(size), shuffle, 3), (48, 60, 600)
+    for start, end in itertools.product((0, 5, 12, 31), ends):
+        whole = np.concatenate([*places.batches(start, end)], None)
+        for number in range(count):
+            own = Slice(number, count, group)
+            found = [row.tolist() for batch in places.batches(start, end, own) for row in batch]
+            cuts = [sorted(whole[first : first + group].tolist()) for first in range(0, len(whole), group)]
+            assert found == [batch[own.places.start : own.places.stop] for batch in cuts]
+
+
+def test_a_rank_of_many_looks_up_few_places():
+    places, own = Places(range(300), True, 1), Slice(9_999_999, 10**7, 32 * 10**7)
+    tracemalloc.start()
+    (row,) = next(places.batches(0, 32 * 10**8, own))
+    last = next(places.batches(32 * 10**7 // 300 * 300, 32 * 10**7, Slice(0, 1, 300)))
+    assert row.tolist() == sorted(last[0].tolist())[-32:]
+    assert next(places.batches(0, 300, own)).shape == (1, 0)
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()

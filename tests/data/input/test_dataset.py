@@ -272,7 +272,7 @@ def test_it_pickles_without_open_files_and_needs_its_index(archive):
     with pytest.raises(DataError, match='cannot be read any more: No such file'):
         pickle.loads(state)[0]
     archive.with_suffix('.away').rename(archive)
-    faces._examples._indexes[0].path.unlink()
+    faces._examples.indexes[0].path.unlink()
     with pytest.raises(DataError, match='is gone: start again'):
         pickle.loads(state)
 

@@ -7,7 +7,7 @@ import pytest
 
 from estimator_lab.base.shares import Slice
 from estimator_lab.data.archives.opened import open_archives
-from estimator_lab.data.archives.order import Part
+from estimator_lab.data.archives.part import Part
 from estimator_lab.data.examples.kind import ReaderOptions
 from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.images.decode import ImageShape, decode_image

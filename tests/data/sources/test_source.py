@@ -17,7 +17,7 @@ import pytest
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.archives.kinds import kind_of
 from estimator_lab.data.archives.opened import open_archives
-from estimator_lab.data.archives.order import Part
+from estimator_lab.data.archives.part import Part
 from estimator_lab.data.examples import member as data_member
 from estimator_lab.data.examples.labels import read_label_table
 from estimator_lab.data.images.decode import ImageShape, decode_image

@@ -1,0 +1,216 @@
+"""Mixtures: fixed shares of every stretch of an order, each group in epochs of its own."""
+
+import itertools
+import random
+from collections import Counter
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from estimator_lab.api import dataset, stream
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.base.shares import Slice
+from estimator_lab.data.archives.mixture import Mixture, dealt, parse_weights, shares_of, shares_text
+from estimator_lab.data.archives.opened import open_archives
+from estimator_lab.data.archives.places import ENDLESS, Places
+from estimator_lab.data.images.reader import IMAGES
+from tests.support.archive_files import write_tar
+
+SIZES = {'a.tar': 3, 'b.tar': 17, 'c.tar': 8}
+WEIGHTS = {'a.tar': 0.5, 'b.tar': 0.3, 'c.tar': 0.2}
+BY_LABEL = {'even': 1, 'odd': 2}
+
+
+@pytest.fixture(scope='module')
+def archives(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('mixtures')
+    return [
+        str(write_tar(folder / name, [(f'{("even", "odd")[n % 2]}/{n}.jpg', b'x') for n in range(size)]))
+        for name, size in SIZES.items()
+    ]
+
+
+def archive_of(key):
+    return key.rpartition('/')[0].rpartition('/')[2].partition(':')[0]
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=9))
+def test_each_group_is_less_than_one_from_its_share_after_any_number(shares):
+    pattern, total = dealt(shares).tolist(), sum(shares)
+    counts = Counter()
+    for position, group in enumerate(pattern, 1):
+        counts[group] += 1
+        assert all(abs(counts[g] - Fraction(position * s, total)) < 1 for g, s in enumerate(shares))
+    assert [counts[group] for group in range(len(shares))] == shares
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=5),
+    st.integers(0, 3),
+    st.integers(0, 400),
+)
+def test_a_group_has_each_of_its_examples_once_in_each_of_its_epochs(groups, seed, start):
+    of_each = np.repeat(np.arange(len(groups)), [size for size, _ in groups])
+    of_each = np.random.default_rng(seed).permutation(of_each)
+    mixture = Mixture(of_each, [share for _, share in groups])
+    order = Places(of_each, True, seed, mixture=mixture)
+    sequence = np.concatenate([*order.batches(0, 500, Slice(0, 1, 500))], None)
+    epochs, numbers = np.divmod(sequence, len(of_each))
+    for group, (size, _) in enumerate(groups):
+        own = np.flatnonzero(of_each[numbers] == group)
+        assert epochs[own].tolist() == [n // size for n in range(len(own))]  # one after the other
+        whole = len(own) // size * size
+        assert len(set(sequence[own[:whole]].tolist())) == whole
+    later = next(order.batches(start, start + 100, Slice(0, 1, 100)))
+    assert later[0].tolist() == sequence[start : start + 100].tolist()
+
+
+@pytest.mark.parametrize('of', ['archive', 'label'])
+@pytest.mark.parametrize('shuffle', [True, False])
+def test_every_batch_has_the_shares(archives, of, shuffle):
+    weights = WEIGHTS if of == 'archive' else BY_LABEL
+    faces = dataset(archives)
+    for places in faces.order(30, shuffle=shuffle, weights=weights, epochs=None, seed=4):
+        examples = faces[places]
+        names = [archive_of(one.key) if of == 'archive' else one.label for one in examples]
+        total = sum(weights.values())
+        assert Counter(names) == {name: round(30 * weight / total) for name, weight in weights.items()}
+        if places[0].epoch > 4:
+            break
+
+
+@pytest.mark.parametrize('seed', range(30))
+def test_random_histories_lose_and_repeat_nothing(archives, seed):
+    """Each life has its ranks, batch size and reader; then it is killed."""
+    rng = random.Random(seed)
+    chosen = {'only': lambda key, label: hash_of(key) % 5 != 0} if seed % 2 else {}
+    weights = rng.choice([WEIGHTS, BY_LABEL, {'*.tar': 1}, {'[ab].tar': 1, 'c*': 2}])
+    faces = dataset(archives, **chosen)
+    endless = itertools.chain.from_iterable(faces.order(6, epochs=None, seed=seed, weights=weights))
+    whole = [faces[place].key for place in itertools.islice(endless, 600)]
+    consumed, seen = 0, []
+    for _ in range(8):
+        ranks, size, steps = rng.randrange(1, 5), rng.choice([1, 2, 5, 7]), rng.randrange(0, 8)
+        for rank in range(ranks):
+            settings = {'rank': rank, 'world_size': ranks, 'epochs': None, 'seed': seed, 'weights': weights}
+            if rng.random() < 0.3:
+                data = stream(archives, batch_size=size, **settings, **chosen)
+                data.load_state_dict(data.state_at(consumed))
+                batches = (batch.keys for batch in data)
+            else:
+                order = faces.order(size, **settings)
+                order.load_state_dict(order.state_at(consumed))
+                batches = ([one.key for one in faces[places]] for places in order)
+            seen += itertools.chain(*itertools.islice(batches, steps))
+        consumed += steps * ranks * size
+    assert sorted(seen) == sorted(whole[:consumed])
+
+
+@pytest.mark.parametrize('seed', range(30))
+def test_histories_by_blocks_lose_and_repeat_nothing(tmp_path_factory, seed):
+    rng = random.Random(seed)
+    folder = tmp_path_factory.mktemp('blocks')
+    files = [(f'n/{n}.jpg', b'x' * rng.randrange(4000)) for n in range(150)]
+    data = [str(write_tar(folder / name, files[: rng.randrange(60, 150)])) for name in SIZES]
+    weights = rng.choice([WEIGHTS, {'*.tar': 1}, {'[ab].tar': 1, 'c*': 2}])
+    faces = dataset(data, shuffle_blocks='16384', only=lambda key, label: hash_of(key) % 7 != seed % 7)
+    chosen = {'epochs': None, 'seed': seed, 'weights': weights}
+    endless = itertools.chain.from_iterable(faces.order(6, **chosen))
+    whole = [(place.epoch, int(place)) for place in itertools.islice(endless, 2000)]
+    assert len(set(whole)) == len(whole)  # in no epoch of a group twice
+    names = [archive_of(faces[number].key) for _, number in whole[:100]]
+    if weights is WEIGHTS:
+        assert Counter(names) == {'a.tar': 50, 'b.tar': 30, 'c.tar': 20}
+    consumed, seen = 0, []
+    for _ in range(8):
+        ranks, size, steps = rng.randrange(1, 5), rng.choice([1, 2, 5, 7]), rng.randrange(0, 20)
+        for rank in range(ranks):
+            order = faces.order(size, rank=rank, world_size=ranks, **chosen)
+            order.load_state_dict(order.state_at(consumed))
+            batches = itertools.islice(order, steps)
+            seen += [(place.epoch, int(place)) for batch in batches for place in batch]
+        consumed += steps * ranks * size
+    assert sorted(seen) == sorted(whole[:consumed])
+
+
+def test_blocks_would_be_read_for_few_examples(archives):
+    with pytest.raises(FlagError, match=r'weights of labels would read each block .* shuffle_blocks=0'):
+        dataset(archives, shuffle_blocks='8M').order(5, weights=BY_LABEL)
+
+
+def hash_of(key):
+    return sum(key.rpartition(':')[2].encode())
+
+
+def test_workers_at_their_own_pace_take_turns_by_position(archives):
+    order = open_archives(archives, IMAGES).order(2, 7, weights=shares_of(WEIGHTS))
+
+    def keys(own, start):
+        return [(one.epoch, one.key) for one in itertools.islice(order.onwards(start, own), 90)]
+
+    for start in (0, 11):
+        whole = keys(Slice(), start)
+        each = [keys(Slice(rank, 3, 3, turns=True), start) for rank in range(3)]
+        assert {key for one in each for key in one[:25]} <= set(whole)
+        assert not set(each[0]) & set(each[1]) and not set(each[1]) & set(each[2])
+
+
+def test_a_small_group_of_many_epochs_keeps_its_numbers():
+    size = 10**6
+    groups = np.zeros(size, np.int64)
+    groups[-1] = 1
+    places = Places(groups, True, 0, mixture=Mixture(groups, [1, 1]))
+    start = ENDLESS // 4
+    epochs, numbers = np.divmod(next(places.batches(start, start + 8, Slice(0, 1, 8)))[0], size)
+    assert (numbers == size - 1).sum() == 4 and epochs.min() >= 0
+
+
+def test_a_state_of_other_weights_is_refused(archives):
+    faces = dataset(archives)
+    state = faces.order(5, weights=WEIGHTS).state_at(7)
+    text = 'a.tar=5,b.tar=3,c.tar=2'
+    assert state['weights'] == text == shares_text(parse_weights(text))
+    faces.order(5, weights={'a.tar': 5, 'b.tar': 3, 'c.tar': 2}).load_state_dict(state)
+    with pytest.raises(DataError, match=r"weights is 'a.tar=5,b.tar=3,c.tar=2', not None"):
+        faces.order(5).load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ('weights', 'words'),
+    [
+        ({'a.tar': 1}, r"'.*/b.tar' has no weight: give each archive one"),
+        ({'even': 1}, "'odd' has no weight: give each label one"),
+        ({**BY_LABEL, 'a.tar': 1}, "no example is of 'a.tar'"),
+        ({'*.tar': 1, 'a.tar': 2}, 'has several weights'),
+        ({}, 'must be positive numbers by archive or by label'),
+        ({'a.tar': 0, 'b.tar': 1}, 'must be positive numbers'),
+        ({'a.tar': -1}, 'must be positive numbers'),
+        ({'a.tar': 'x'}, 'must be positive numbers'),
+        ({'a.tar': 1 / 3, 'b.tar': 2 / 7}, 'whole ones of at most 100,000 together'),
+        ({3: 1}, 'must be positive numbers'),
+        ({'a.tar': float('nan')}, 'must be positive numbers'),
+        ([1, 2], 'must be positive numbers'),
+    ],
+)
+def test_wrong_weights(archives, weights, words):
+    for use in (dataset(archives).order, lambda **given: stream(archives, **given)):
+        with pytest.raises(FlagError, match=words):
+            use(weights=weights)
+
+
+def test_a_mixture_needs_random_access(archives, tmp_path):
+    packed = write_tar(tmp_path / 'a.tar.gz', [('even/1.jpg', b'x')], 'w:gz')
+    with pytest.raises(FlagError, match='weights needs random access'):
+        stream(packed, weights={'even': 1})
+
+
+def test_flags():
+    assert parse_weights('') == () and parse_weights(' a.tar=0.5, b=1.25') == (('a.tar', 2), ('b', 5))
+    for text in ('a.tar', 'a=1,a=2', '=1', 'a=', 'a=1,'):
+        with pytest.raises(FlagError):
+            parse_weights(text)
