@@ -281,6 +281,14 @@ def test_a_notebook_runs_without_ipython(run_python, tmp_path):
     assert lines[-1] == 'ValueError: no'
 
 
+def test_a_notebook_that_runs_to_its_end(run_forked, tmp_path):
+    path = tmp_path / 'book.ipynb'
+    cells = [{'cell_type': 'code', 'source': cell} for cell in ('x = 3', 'print(x + 1)\nx * x')]
+    path.write_text(json.dumps({'cells': cells}))
+    done = run_forked('-m', 'estimator_lab.run', str(path))
+    assert (done.returncode, done.stdout, done.stderr) == (0, '4\n9\n', '')
+
+
 @pytest.mark.parametrize('text', ['{}', '[1]', 'x', '{"cells": [1]}', '{"cells": [{"cell_type": []}, null]}'])
 def test_a_file_that_is_no_notebook(tmp_path, run_forked, text):
     path = tmp_path / 'book.ipynb'

@@ -144,3 +144,27 @@ def test_a_strategy_may_be_given_as_an_experimental_one(monkeypatch):
     given = SimpleNamespace(train_distribute=None, eval_distribute=strategy, remote_cluster=None)
     config = run_config(monkeypatch, experimental_distribute=given)
     assert config.eval_distribute is strategy and config.train_distribute is None
+
+
+def test_each_worker_of_a_cluster_saves_its_input_under_a_name_of_its_own(tmp_path):
+    for workers, name in ((1, 'input'), (3, 'input_worker_1')):
+        config = SimpleNamespace(
+            num_worker_replicas=workers,
+            task_type='worker',
+            task_id=1,
+            save_checkpoints_secs=None,
+            save_checkpoints_steps=5,
+        )
+        with tf.Graph().as_default():
+            tf.train.create_global_step()
+            batch = tf.data.make_one_shot_iterator(tf.data.Dataset.range(9))
+            tf.add_to_collection('iterators', batch._iterator_resource)
+            element = batch.get_next()
+            estimator = SimpleNamespace(config=config, model_dir=str(tmp_path / name))
+            hook = tf.data.experimental.CheckpointInputPipelineHook(estimator)
+            with tf.train.MonitoredSession(hooks=[hook]) as session:
+                session.run(element)
+        assert {path.name.partition('.')[0] for path in (tmp_path / name).iterdir()} >= {
+            f'checkpoint_{name}',
+            name,
+        }

@@ -4,7 +4,7 @@ import types
 
 import pytest
 
-from estimator_lab.tf1.dropped_names import restore_pillow
+from estimator_lab.tf1.dropped_names import _accepting, restore_pillow
 
 PROGRAM = """
 from estimator_lab.tf1.dropped_names import print_numbers_as_before, restore_dropped_names
@@ -188,3 +188,12 @@ def test_what_a_pillow_without_getdata_gets():
     restore_pillow(pillow)
     assert (pillow.ANTIALIAS, pillow.LINEAR, pillow.CUBIC) == (9, 2, 3)
     assert Image().getdata() == Image().getdata(1) == (3, 4)
+
+
+def test_an_argument_is_taken_by_its_old_name_unless_it_still_has_it():
+    def function(new, other=1):
+        return new, other
+
+    renamed = _accepting('old', 'new', function)
+    assert renamed(old=3) == renamed(new=3) == (3, 1) and renamed(2, other=4) == (2, 4)
+    assert _accepting('other', 'new', function) is function

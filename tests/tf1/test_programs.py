@@ -262,3 +262,14 @@ def test_files_that_are_not_python_fail_as_without_us(program):
     for name in ('broken_a', 'broken_b'):
         with pytest.raises(SyntaxError):
             importlib.import_module(name)
+
+
+def test_code_that_numba_reads_is_adapted_by_its_import_alone(program):
+    """TensorFlow 2's is left as it is."""
+    write(program, main='tf.gfile')
+    finder = Programs()
+    finder.read_main(str(program / 'main.py'))
+    source, names = b'import tensorflow as tf  # numba\ntf.%s', {}
+    exec(finder.code(source % b'gfile', 'one.py', own=True), names)
+    assert names['tf'] is V1
+    assert finder.code(source % b'function', 'two.py', own=True) is None

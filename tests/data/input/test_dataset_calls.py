@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.api import dataset, stream
+from estimator_lab.api import dataset, input_fn, stream
 from estimator_lab.base.errors import DataError, FlagError
+from tests.support.archive_files import encoded, picture, write_tar
 
 SHAPE = {'image_shape': (9, 7, 3)}
 
@@ -83,3 +84,57 @@ def test_a_notebook_shows_pixels(archive):
     assert grey[0]._repr_html_().count('<img') == 1
     encoded = dataset(archive)[0]._repr_html_()
     assert encoded.startswith('<p>&lt;Example: ') and '<img' not in encoded
+
+
+@pytest.mark.parametrize(
+    ('given', 'words'),
+    [
+        ({'vocabulary': ['a', 'b', 'a']}, r"vocabulary=\['a', 'b', 'a'\] must be a list of different labels"),
+        ({'vocabulary': [1, 2]}, r'vocabulary=\[1, 2\] must be a list of different labels'),
+        ({'image_shape': (9, True, 3)}, r'image_shape=\(9, True, 3\) must be \(height, width, channels\)'),
+        ({'image_shape': (9, 7.0, 3)}, r'image_shape=\(9, 7.0, 3\) must be \(height, width, channels\)'),
+        ({'split': (0, 0.5, 1)}, r'split=\(0, 0\.5, 1\) must be a range within 0 and 1'),
+        ({'split': 0.9}, r'split=0\.9 must be a range within 0 and 1'),
+    ],
+)
+def test_wrong_values_are_named(archive, given, words):
+    for read in (dataset, stream):
+        with pytest.raises(FlagError, match=words):
+            read(archive, **given)
+
+
+def test_what_is_read_are_paths(archive):
+    with pytest.raises(FlagError, match=r'paths=\[3\] must be paths of archives and folders'):
+        dataset([3])
+    assert len(dataset([archive], augment='')) == len(dataset(str(archive))) == 24, 'no change is no change'
+
+
+def test_trees_have_no_shape_and_a_table_names_some(archive, tmp_path):
+    trees = tmp_path / 'trees.txt'
+    trees.write_text('(3 (2 not) (4 bad))\n')
+    with pytest.raises(FlagError, match=rf"^image_shape=\(9, 7, 3\) is for images, but '{trees}' has trees"):
+        dataset(trees, **SHAPE)
+    table = tmp_path / 'labels.csv'
+    table.write_text('no/such.png,a\n')
+    with pytest.raises(DataError, match=rf'labels={table} names none of the 24 images of {archive}'):
+        dataset(archive, labels=table)
+
+
+@pytest.mark.parametrize(
+    ('given', 'words'),
+    [
+        ({'batch_size': None}, 'batch_size=None must be a whole number'),
+        ({'rank': 0}, 'rank is for `stream`: an Estimator divides the data by itself'),
+        ({'world_size': 2}, 'world_size is for `stream`'),
+    ],
+)
+def test_an_input_function_reads_batches_of_all_processes(archive, given, words):
+    with pytest.raises(FlagError, match=words):
+        input_fn(archive, **SHAPE, **given)
+
+
+def test_an_input_function_has_labels_or_none(archive, tmp_path):
+    path = write_tar(tmp_path / 'bare.tar', [('1.png', encoded(picture(1)))])
+    with pytest.raises(FlagError, match=rf'The labels of {path} are unknown: give vocabulary, or labelled=F'):
+        input_fn(path, **SHAPE)
+    assert input_fn(path, **SHAPE, labelled=False).size == 1 and input_fn(archive, **SHAPE).size == 24

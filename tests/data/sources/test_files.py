@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.data.sources.files import _temporary_cache, cache_folder
+from estimator_lab.data.sources.files import SkippedFiles, _temporary_cache, cache_folder
 from estimator_lab.data.sources.source import expand
 
 
@@ -35,3 +35,13 @@ def test_the_temporary_cache_ends_with_its_process():
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert 'estimator_lab_' in done.stdout
     assert not Path(done.stdout.strip()).exists()
+
+
+def test_skipped_files_are_counted_by_suffix_up_to_a_number_of_them():
+    skipped, said = SkippedFiles(), []
+    for number in range(2000):
+        skipped.count(f'a.s{number}')
+    for name in ('a.s7', 'b.heic', '.hidden'):
+        skipped.count(name)
+    skipped.report(said.append)
+    assert said == [] and 's7' in skipped.instead()

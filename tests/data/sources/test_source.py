@@ -25,7 +25,13 @@ from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import read_batches
-from estimator_lab.data.sources.source import DamagedError, decompressed, expand, source_of
+from estimator_lab.data.sources.source import (
+    DamagedError,
+    decompressed,
+    expand,
+    source_of,
+    why_unreadable,
+)
 from estimator_lab.data.trees.kind import TREES
 from tests.support import archive_files
 from tests.support.archive_files import write_folder, write_tar
@@ -353,3 +359,21 @@ def test_a_dictionary_of_xz_has_a_limit(tmp_path):
 def test_a_url_with_one_slash_is_told_what_it_lacks():
     with pytest.raises(DataError, match=r"'https:/h/a.tar'; a URL has two slashes, as in https"):
         expand(['https:/h/a.tar'])
+
+
+def test_urls_that_differ_by_credentials_alone_are_two_sources():
+    urls = ['https://a:1@example.com/a.tar', 'https://b:2@example.com/a.tar', 'https://c:3@example.com/a.tar']
+    plain = 'https://example.com/a.tar'
+    assert [source.name for source in expand(urls)] == [plain, f'{plain}#2', f'{plain}#3']
+
+
+def test_a_model_and_a_folder_are_no_archives(tmp_path):
+    (tmp_path / 'run').mkdir()
+    (tmp_path / 'run/experiment.json').touch()
+    with pytest.raises(
+        DataError, match=rf"^'{tmp_path}/run/' holds a trained model .experiment.json., not exa"
+    ):
+        expand([f'{tmp_path}/run'])
+    assert (
+        why_unreadable('x', IsADirectoryError(21, 'Is a directory')) == "'x' is a folder, not a tar archive."
+    )

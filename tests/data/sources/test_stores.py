@@ -164,3 +164,17 @@ def test_globs_of_folders_in_s3(bucket):
     assert remote.matches('s3://bucket/globs/*/*.tar') == [f's3://bucket/globs/{n}/1.tar' for n in 'xy']
     assert remote.matches('s3://bucket/globs/y/*') == ['s3://bucket/globs/y/1.tar', 's3://bucket/globs/y/z']
     assert remote.matches('s3://bucket/globs/**/2.tar') == ['s3://bucket/globs/y/z/2.tar']
+
+
+def test_a_folder_of_a_store_is_no_archive_and_missing_bytes_are_an_error(monkeypatch):
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    MemoryFileSystem().pipe_file('/folder.tar/inner', b'x')
+    with pytest.raises(DataError, match='it is a folder, not a file'):
+        opened('memory://folder.tar')
+    MemoryFileSystem().pipe_file('/b.tar', tar_bytes(SMALL))
+    members = opened('memory://b.tar').order().onwards(0)
+    cat = MemoryFileSystem.cat_file
+    monkeypatch.setattr(MemoryFileSystem, 'cat_file', lambda *given, **more: cat(*given, **more)[:-1])
+    with pytest.raises(DataError, match=r'[\d,]+ bytes arrived of [\d,]+'):
+        next(members).read()
