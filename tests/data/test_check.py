@@ -158,3 +158,9 @@ def test_only_the_first_thousand_bad_examples_are_listed(tmp_path, run_command, 
     found = json.loads(run_command(check, bad, '--json')[1])
     assert [each['member'] for each in found['bad_examples']] == ['a/0.png', 'a/1.png', 'a/2.png']
     assert found['archives'][0]['bad'] == 5
+
+
+def test_commands_are_modules(run_forked, tmp_path):
+    for module in ('check', 'demo', 'pack', 'tar_index'):
+        done = run_forked('-m', f'estimator_lab.data.{module}', '--version')
+        assert (done.returncode, done.stdout.split()[0]) == (0, 'estimator_lab'), module

@@ -284,3 +284,18 @@ def test_mistakes(run_command, source, out, tmp_path, arguments, words):
         arguments = [argument.replace(name, place) for argument in arguments]
     status, shown, errors = run_command(data_pack, *arguments)
     assert (status, shown) == (2, '') and words in errors and not out.exists()
+
+
+def test_bad_images_are_said_to_be_skipped_and_no_shard_is_empty(tmp_path, run_command):
+    files = [*((f'a/{n}.png', encoded(picture(n))) for n in range(40)), ('a/bad.png', b'no image')]
+    source = write_tar(tmp_path / 'source.tar', files)
+
+    def packed_into(shards):
+        flags = f'--out={tmp_path}/{shards}', f'--shards={shards}', '--image_size=8'
+        return run_command(data_pack, source, *flags)
+
+    status, text, _ = packed_into(2)
+    assert status == 0 and 'Images    40 of 1 labels' in text
+    assert 'Skipped   1 bad images, listed in the manifest' in text
+    status, _, errors = packed_into(41)
+    assert status == 1 and 'of --shards=41 would be empty: there are only 40 images; give fewer' in errors

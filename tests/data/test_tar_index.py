@@ -43,3 +43,15 @@ def test_command_needs_no_tensorflow(run_python):
 def test_one_image_has_one_label(tmp_path, run_command):
     (tmp_path / 'a.png').write_bytes(encoded(picture(1)))
     assert '1 image, 1 label;' in run_command(tar_index, tmp_path / 'a.png')[1]
+
+
+def test_where_an_index_goes_and_archives_that_have_none(archive, tmp_path, monkeypatch, run_command):
+    """Into the cache where the archive's folder cannot be written; nowhere if it holds no whole member."""
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    (archive.parent / f'{archive.name}.index').mkdir()
+    status, text, _ = run_command(tar_index, archive)
+    assert status == 0 and f'index in {tmp_path}/cache/' in text
+    whole = archive.read_bytes()
+    archive.write_bytes(whole[:700])
+    status, _, errors = run_command(tar_index, archive)
+    assert status == 1 and "is cut off at byte 700 of its tar stream, in member 'train/n000000/" in errors

@@ -7,8 +7,8 @@ from itertools import islice
 
 import pytest
 
-from estimator_lab.base.errors import DataError
-from estimator_lab.data.archives.opened import distinct_examples, open_archives
+from estimator_lab.base.errors import DataError, FlagError
+from estimator_lab.data.archives.opened import Identity, distinct_examples, open_archives
 from estimator_lab.data.archives.order import IndexedOrder, StreamOrder
 from estimator_lab.data.archives.part import EVERYTHING, Part
 from estimator_lab.data.examples.labels import label_of
@@ -134,3 +134,21 @@ def test_a_damaged_pipe_gives_a_warning_when_it_is_read(tmp_path):
         archives = open_archives([str(pipe)], IMAGES, use_damaged=True, say=lines.append)
         assert len(list(archives.order(1).epoch(0))) == 16
     assert len(lines) == 1 and 'is cut off at byte 60000' in lines[0]
+
+
+def test_a_pipe_is_one_whatever_its_name_and_stays_where_it_is(tmp_path):
+    with piped(tmp_path / 'pipe', b'') as pipe:
+        archives = open_archives([str(pipe)], IMAGES)
+        assert archives.identities == (Identity('pipe', 0, 'pipe'),)
+        assert archives.arranged([Identity('a.tar', 3, 'f')]) is archives
+        assert pipe.read_bytes() == b''
+
+
+def test_only_archives_that_can_be_read_anywhere_are_shuffled_by_blocks(archive):
+    assert open_archives([str(archive)], IMAGES).in_blocks('1M').block_size == 2**20
+    packed = open_archives([str(gzipped(archive))], IMAGES)
+    assert packed.in_blocks('').block_size == packed.in_blocks('0').block_size == 0
+    with pytest.raises(
+        FlagError, match=rf"^shuffle_blocks=1M is for archives .*, but '{packed.paths[0]}' is read"
+    ):
+        packed.in_blocks('1M')
