@@ -15,7 +15,7 @@ from estimator_lab.data.examples.labels import LabelTable
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources import folder as folder_source
 from estimator_lab.data.sources.source import expand
-from tests.support.archive_files import encoded, gzipped, picture, write_folder, write_tar
+from tests.support.archive_files import encoded, gzipped, picture, tar_bytes, write_folder, write_tar
 from tests.support.streams import stream_members
 
 PNG = encoded(picture(1))
@@ -252,3 +252,14 @@ def test_what_is_unusual_about_an_archive_is_noted(archive):
     members = open_stream([str(archive)], IMAGES, notes.append).order().epoch(0)
     assert len(list(members)) == 24
     assert len(notes) == 1 and 'is followed by bytes that are not a tar header' in notes[0]
+
+
+def test_one_member_of_an_archive_on_a_server(web):
+    """The colon that follows the archive's suffix, or its query, ends the URL."""
+    web.put('/a.tar', tar_bytes({'n/1.png': PNG, 'n/2.png': PNG[::-1]}))
+    for place in (f'{web.address}/a.tar:n/1.png', f'{web.address}/a.tar?token=3:n/1.png'):
+        member = read_example(place, IMAGES)
+        assert (member.name, member.data) == ('n/1.png', PNG)
+    web.put('/n/2.png', PNG)
+    member = read_example(f'{web.address}/n/2.png', IMAGES)
+    assert (member.data, member.label) == (PNG, 'n')
