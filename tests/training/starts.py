@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from estimator_lab.data.archives.opened import Identity
+from estimator_lab.data.archives.part import EVERYTHING, Part
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.training.inputs import Inputs
@@ -22,6 +23,7 @@ class FakeDataSet:
     kind: Kind = IMAGES
     table: None = None
     block_size: int = 0
+    part: Part = EVERYTHING
 
     def arranged(self, known):
         return replace(self, known=tuple(known))

@@ -148,7 +148,7 @@ def test_recorded_settings():
     assert (found.archives, found.evaluation) == ((A,), (B,)) and start(A).record.evaluation == ()
     assert found == InputRecord((A,), (B,), found.settings)
     counts = {'batch_size': 12, 'workers': 2, 'image_size': 128, 'channels': 1, 'seed': 1}
-    none = dict.fromkeys(('labels', 'freeze', 'split'), '')
+    none = dict.fromkeys(('labels', 'freeze', 'split', 'only', 'weights'), '')
     texts = {'model': 'cnn', 'decode': 'exact', 'background': 'black', 'precision': 'float32'}
     others = {
         'shuffling': 'shuffled as a whole by a formula',
