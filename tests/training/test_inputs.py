@@ -1,6 +1,7 @@
 """Examples, labels and settings of a training that do not fit each other, before any step is taken."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,14 @@ def test_a_network_may_be_pre_trained_on_other_data(settings, tmp_path):
     other = str(write_tar(tmp_path / 'other.tar', [(f'{n}.png', encoded(picture(n))) for n in range(7)]))
     plan, _ = opened(settings(model='dbn', hparams='layers=4-3', pretrain_data=[other], max_steps=None))
     assert [stage.inputs.train.total for stage in plan.stages] == [7, 7, 24]
+
+
+def test_labels_of_a_run_that_goes_on_with_a_pipe_are_its_own(settings, archive, cnn_dir, tmp_path):
+    shutil.copytree(cnn_dir, tmp_path / 'model')
+    with piped(tmp_path / 'pipe', archive.read_bytes()) as pipe:
+        plan = opened(settings(data=[str(pipe)], resume_changed=True))[0]
+    assert plan.inputs.labels == ('n000000', 'n000001', 'n000002', 'n000003')
+    with piped(tmp_path / 'other', archive.read_bytes()) as pipe:
+        with pytest.raises(FlagError, match=rf'data={pipe} can be read only once'):
+            opened(settings(data=[str(pipe)], model_dir=tmp_path / 'new'))
+        pipe.read_bytes()
