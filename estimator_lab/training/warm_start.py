@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.base.errors import DataError, FlagError, option
+from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.settings import settings_that_are
 from estimator_lab.core.layers import MEAN_IMAGE
 from estimator_lab.core.model import AnyModel
@@ -76,7 +76,7 @@ def open_warm_start(folder: Path, model: AnyModel, reader: Reader, params: Any, 
     whose size depends on what differs are new, such as the head.
 
     Raises:
-      FlagError: the folder holds another model, or one of another size; frozen layers would be new.
+      FlagError: the folder holds another model, or one of another size.
       DataError: the folder holds no model that can be opened.
     """
     if folder.is_file():
@@ -100,19 +100,5 @@ def open_warm_start(folder: Path, model: AnyModel, reader: Reader, params: Any, 
     of_training = settings_that_are(model.params, 'of_training')
     of_network = [name for name in settings_that_are(model.params, 'structural') if name not in of_training]
     check_same(folder, old, replace(record, vocabulary=()), of_network, _FLAG)
-    if params.frozen:
-        _check_frozen(folder, model, reader, params, new)
     origin = f'{source.model_dir} at step {source.step}'
     return WarmStart(source.checkpoint, origin, taken, tuple(name for name in shapes if name in new))
-
-
-def _check_frozen(folder: Path, model: AnyModel, reader: Reader, params: Any, new: set[str]) -> None:
-    """Raises FlagError if layers would be frozen that get new weights."""
-    trainable = shapes_of_variables(model, replace(params, frozen=()), reader, trainable=True)
-    trained = shapes_of_variables(model, params, reader, trainable=True)
-    random = [name for name in trainable if name in new and name not in trained]
-    if random:
-        raise FlagError(
-            f'{option.freeze}={params.frozen[-1]} would keep random weights, as {folder} lacks '
-            f'{random[0]}: name an earlier layer.'
-        )
