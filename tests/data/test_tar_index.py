@@ -55,3 +55,10 @@ def test_where_an_index_goes_and_archives_that_have_none(archive, tmp_path, monk
     archive.write_bytes(whole[:700])
     status, _, errors = run_command(tar_index, archive)
     assert status == 1 and "is cut off at byte 700 of its tar stream, in member 'train/n000000/" in errors
+
+
+def test_the_index_of_an_archive_on_a_server_is_in_the_cache(web, tmp_path, monkeypatch, run_command):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    web.put('/a.tar', tar_bytes({'a/1.jpg': b'1', 'b/2.jpg': b'2'}))
+    status, text, _ = run_command(tar_index, f'{web.address}/a.tar')
+    assert status == 0 and f'2 images, 2 labels; random access; index in {tmp_path}/cache/' in text

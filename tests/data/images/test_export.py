@@ -3,7 +3,8 @@ import pytest
 from PIL import Image
 
 from estimator_lab.data.images.decode import ImageShape, decode_image
-from estimator_lab.data.images.export import decode_batch
+from estimator_lab.data.images.export import decode_batch, image_receiver
+from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture
 
@@ -89,3 +90,14 @@ def test_an_empty_batch():
 def test_no_image(data):
     with pytest.raises(tf.errors.InvalidArgumentError):
         decoded([data], ImageShape(9, 9, 1))
+
+
+def test_a_receiver_has_images_and_what_else_a_model_reads():
+    with tf.Graph().as_default():
+        latent = tf.placeholder(tf.float32, [None, 5])
+        options = ImageOptions(ImageShape(8, 9, 1))
+        for more, names in ({}, {'image'}), ({'latent': {'code': latent}}, {'image', 'code'}):
+            made = image_receiver(options, False, lambda more=more: more)()
+            assert made.features.keys() == names and made.features['image'].shape.as_list() == [None, 8, 9, 1]
+            assert made.receiver_tensors_alternatives.keys() == {'pixels', *more}
+    assert made.features['code'] is latent

@@ -1,5 +1,7 @@
 """The cache folder of a user who has none."""
 
+import gzip
+import io
 import pwd
 import subprocess
 import sys
@@ -8,8 +10,12 @@ from pathlib import Path
 import pytest
 
 from estimator_lab.base.errors import DataError
+from estimator_lab.data.sources.entries import Forward, HeaderError
 from estimator_lab.data.sources.files import SkippedFiles, _temporary_cache, cache_folder
-from estimator_lab.data.sources.source import expand
+from estimator_lab.data.sources.reading import open_stored
+from estimator_lab.data.sources.source import DamagedError, decompressed, expand, source_of
+from tests.support.archive_files import encoded, picture, tar_bytes, write_folder
+from tests.support.streams import names, opened, read_all, stream_members
 
 
 def test_a_user_without_home_and_entry_in_passwd_gets_a_temporary_cache(monkeypatch, capsys):
@@ -45,3 +51,54 @@ def test_skipped_files_are_counted_by_suffix_up_to_a_number_of_them():
         skipped.count(name)
     skipped.report(said.append)
     assert said == [] and 's7' in skipped.instead()
+
+
+def test_files_without_a_suffix_are_examples_by_their_first_bytes(tmp_path):
+    png = encoded(picture(1))
+    write_folder(
+        tmp_path / 'folder', {'a/one': png, 'a/two': b'a text', 'b/three.png': b'', 'b/four.txt': png}
+    )
+    assert names(stream_members(f'{tmp_path}/folder/')) == ['a/one', 'b/three.png']
+
+
+def test_a_pattern_whose_last_part_is_no_pattern(tmp_path):
+    write_folder(tmp_path, {'a/x.tar': b'', 'b/y.tar': b''})
+    assert [source.name for source in expand([f'{tmp_path}/*/x.tar'])] == [f'{tmp_path}/a/x.tar']
+
+
+def test_a_pipe_has_no_random_access_and_a_stream_goes_forward_only():
+    assert open_stored(source_of('-')) is None
+    stream = Forward(io.BytesIO(bytes(900)), None)
+    stream.seek(600)
+    with pytest.raises(HeaderError, match='a header points back to byte 599'):
+        stream.seek(599)
+    stream.seek(600)
+
+
+@pytest.mark.parametrize(
+    ('error', 'raised'), [(OSError(5, 'Input/output error'), OSError), (ValueError('no'), DamagedError)]
+)
+def test_a_file_that_cannot_be_read_is_not_a_damaged_one(error, raised):
+    class Failing(io.RawIOBase):
+        data = gzip.compress(bytes(range(256)) * 99)[:300]
+
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            if not self.data:
+                raise error
+            count = len(self.data)
+            buffer[:count], self.data = self.data, b''
+            return count
+
+    file = decompressed(io.BufferedReader(Failing()))
+    with pytest.raises(OSError) as caught:  # noqa: PT011 - the type is compared
+        file.read()
+    assert type(caught.value) is raised
+
+
+def test_an_empty_member_is_not_requested(web):
+    web.put('/a.tar', tar_bytes({'a/1.jpg': b'', 'a/2.jpg': b'two'}))
+    found = read_all(opened(f'{web.address}/a.tar'))
+    assert sorted((name, data) for name, _, data in found) == [('a/1.jpg', b''), ('a/2.jpg', b'two')]

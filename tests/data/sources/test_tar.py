@@ -6,6 +6,7 @@ import io
 import itertools
 import lzma
 import random
+import re
 import sysconfig
 import tarfile
 import time
@@ -393,3 +394,13 @@ def test_zeros_without_end_are_not_read(write, monkeypatch):
         path = write(tar_bytes(A)[:-1024] + bytes(512 * zeros))
         assert names(stream_members(path, note=said.append)) == [*A]
         assert ' '.join(said) == words
+
+
+def test_a_size_below_zero_is_impossible(write):
+    block = bytearray(header('a/x.jpg', 4))
+    block[124:136] = b'\xff' * 12  # -1 in base 256
+    fix_checksum(block, 0)
+    members, error = outcome(write(tar_bytes(A)[:2560] + bytes(block) + padded(b'data') + bytes(1024)))
+    assert [member.name for member in members] == [*A]
+    why = 'a header claims an impossible size|invalid offset'  # of Python itself
+    assert re.search(rf'is damaged at byte \d+ of its tar stream: ({why})', str(error))
