@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from estimator_lab.data.images.decode import GREY
-from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.data.examples.member import MAX_MEMBER_BYTES, Member
+from estimator_lab.data.images.decode import GREY, ImageShape
+from estimator_lab.data.images.options import ImageOptions
+from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.runs.trained import Trained
 from estimator_lab.training import plan
 from tests.support.archive_files import encoded, picture, write_tar
@@ -156,3 +158,15 @@ def test_images_that_cannot_be_decoded_show_nothing(tmp_path):
     path = write_tar(tmp_path / 'x.tar', [('a/1.png', b'bad'), ('b/2.png', b'bad')])
     look = looked(cnn_settings(path, tmp_path / 'model'))
     assert (look.pixels, look.caution, look.cause, look.suspect) == (None, '', '', '')
+
+
+def test_a_member_that_claims_too_much_is_a_bad_example_among_images_in_memory():
+    reader = ImageReader(ImageOptions(ImageShape(2, 3, 1)))
+    images = [
+        Member('', '0', data=np.full((2, 3, 1), 7, np.uint8)),
+        Member('x', 'y', size=MAX_MEMBER_BYTES + 1),
+    ]
+    pixels, bad = reader.read(images)
+    assert pixels.tolist() == [[[7]] * 3] * 2 and str(bad).startswith(
+        f'it claims {MAX_MEMBER_BYTES + 1} bytes'
+    )

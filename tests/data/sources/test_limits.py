@@ -12,7 +12,7 @@ from estimator_lab.data import check
 from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.examples.member import or_why
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.sources import formats
+from estimator_lab.data.sources import formats, tar_headers
 from estimator_lab.data.sources.source import Source
 from tests.support.archive_files import encoded, picture, tar_bytes
 from tests.support.commands import invoke
@@ -110,3 +110,13 @@ def test_one_large_member_is_in_memory_at_a_time(tmp_path):
     path.write_bytes(gzip.compress(tar_bytes({f'n0/{number}.png': bytes(size) for number in range(4)})))
     sizes, peak = peak_of(lambda: [*map(len, map(attrgetter('data'), stream_members(str(path))))])
     assert sizes == [size] * 4 and peak < 1.4 * size
+
+
+def test_zeros_without_end_are_not_read(write, monkeypatch):
+    """Of which a pipe may send any number."""
+    monkeypatch.setattr(tar_headers, '_MOST_ZEROS', 9)
+    for zeros, words in ((9, ''), (10, 'ends in zeros without end, which are not read.')):
+        said = []
+        path = write(tar_bytes({'a/1.jpg': b'1'})[:-1024] + bytes(512 * zeros))
+        assert [member.name for member in stream_members(path, note=said.append)] == ['a/1.jpg']
+        assert ' '.join(said) == words

@@ -16,7 +16,6 @@ import pytest
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.examples import member as data_member
-from estimator_lab.data.sources import tar_headers
 from tests.robustness.corruption import fix_checksum, mutate
 from tests.support.archive_files import encoded, picture, tar_bytes
 from tests.support.kinds import AnyFile
@@ -384,16 +383,6 @@ def test_every_bit_of_a_header_may_be_wrong(write):
             unnoticed.add(bit // 8)
         assert {m.name: m.data for m in members} == (A | B if error is None else {'a/1.jpg': b'1' * 700}), bit
     assert unnoticed == {154, 155}, 'the zero and the space'
-
-
-def test_zeros_without_end_are_not_read(write, monkeypatch):
-    """Of which a pipe may send any number."""
-    monkeypatch.setattr(tar_headers, '_MOST_ZEROS', 9)
-    for zeros, words in ((9, ''), (10, 'ends in zeros without end, which are not read.')):
-        said = []
-        path = write(tar_bytes(A)[:-1024] + bytes(512 * zeros))
-        assert names(stream_members(path, note=said.append)) == [*A]
-        assert ' '.join(said) == words
 
 
 def test_a_size_below_zero_is_impossible(write):

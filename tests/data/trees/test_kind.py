@@ -1,6 +1,7 @@
 """Trees through the pipeline, from a text; and which kind a source holds."""
 
 import gzip
+import io
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +16,7 @@ from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import read_batches
 from estimator_lab.data.sources.arrays import array_source
-from estimator_lab.data.sources.source import source_of
+from estimator_lab.data.sources.source import Source, source_of
 from estimator_lab.data.trees.kind import TREES
 from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
@@ -147,3 +148,16 @@ def test_a_file_that_is_no_text(tmp_path, data, words):
     path.write_bytes(data)
     with pytest.raises(DataError, match=words):
         build_index(path, TREES)
+
+
+def test_a_text_that_the_system_cannot_read(text, monkeypatch):
+    class Failing(io.RawIOBase):
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            raise OSError(5, 'Input/output error')
+
+    monkeypatch.setattr(Source, 'open', lambda source: io.BufferedReader(Failing()))
+    with pytest.raises(DataError, match=f"^'{text}' cannot be read: Input/output error\\.$"):
+        build_index(text, TREES)
