@@ -145,9 +145,10 @@ def test_a_setting_that_the_classes_do_not_suit(tmp_path, monkeypatch):
         if params.num_classes == 5:
             raise FlagError('five are too many.')
 
+    path = small_file(tmp_path, vocabulary=tuple('abcde'))
     monkeypatch.setattr(vgg.Params, 'check', check)
     with pytest.raises(FlagError, match=r'^five are too many\.$'):
-        imported(small_file(tmp_path, vocabulary=tuple('abcde')), tmp_path / 'vgg', hparams=SMALL)
+        imported(path, tmp_path / 'vgg', hparams=SMALL)
 
 
 def test_an_incomplete_top(tmp_path):
