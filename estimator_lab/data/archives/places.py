@@ -13,7 +13,7 @@ import numpy as np
 from estimator_lab.base.shares import EVERY, Slice
 from estimator_lab.data.archives.blocks import WINDOW, BlockOrder
 from estimator_lab.data.archives.mixture import Mixture
-from estimator_lab.data.archives.shuffling import keys_of, permuted_each
+from estimator_lab.data.archives.shuffling import keys_of, permuted, permuted_each
 
 N = TypeVar('N', int, np.ndarray)
 
@@ -121,36 +121,45 @@ class Places:
 
     def _between(self, start: int, end: int) -> np.ndarray:
         """Returns the places at some positions, packed."""
-        positions, groups, sizes = np.arange(start, end), np.zeros(1, np.int64), np.array([self._size])
         if self._mixture:
-            groups, positions, sizes = self._mixture.at(positions)
-        epochs, numbers = np.divmod(positions, sizes)
-        if self._shuffle and len(positions):
-            numbers = self._shuffled(numbers, sizes, epochs * self._groups + groups)
-        if self._mixture:
-            numbers = self._mixture.numbers(groups, numbers)
-            epochs %= ENDLESS // self._size  # a small group of large data has many
-        return pack(epochs, numbers, self._size)
+            return self._mixed(self._mixture, np.arange(start, end))
+        parts = [np.empty(0, np.int64)]
+        while start < end:
+            number, begin = unpack(start, self._size)
+            stop = min(self._size, begin + end - start)
+            numbers = np.arange(begin, stop)
+            if self._shuffle and self._blocks:
+                numbers = self._blocks[0].numbers(number, begin, stop)
+            elif self._shuffle:
+                numbers = permuted(numbers, self._size, self._seed, number)
+            parts.append(pack(number, numbers, self._size))
+            start += stop - begin
+        return np.concatenate(parts)
+
+    def _mixed(self, mixture: Mixture, positions: np.ndarray) -> np.ndarray:
+        """Returns the places at consecutive positions of a mixture, with the epochs of their groups."""
+        groups, earlier, sizes = mixture.at(positions)
+        epochs, numbers = np.divmod(earlier, sizes)
+        if self._shuffle:
+            numbers = self._shuffled(numbers, sizes, epochs * mixture.count + groups)
+        epochs %= ENDLESS // self._size  # a small group of large data has many
+        return pack(epochs, mixture.numbers(groups, numbers), self._size)
 
     def _shuffled(self, places: np.ndarray, sizes: np.ndarray, orders: np.ndarray) -> np.ndarray:
-        """Returns the numbers of examples within groups at consecutive places of some orders.
+        """Returns the numbers of examples within their groups.
 
         Args:
-          places: within the epochs of groups.
+          places: consecutive ones of each group, within its epochs.
           sizes: of the groups.
           orders: epochs * groups + group.
         """
         different, which = np.unique(orders, return_inverse=True)
-        if self._blocks:
-            numbers = np.empty_like(places)
-            for number, order in enumerate(different.tolist()):
-                here, (epoch, group) = np.flatnonzero(which == number), divmod(order, self._groups)
+        names, numbers = [], places.copy()
+        for number, order in enumerate(different.tolist()):
+            epoch, group = divmod(order, self._groups)
+            names.append(f'seed {self._seed} epoch {epoch} group {group}')
+            if self._blocks:
+                here = np.flatnonzero(which == number)
                 first, last = places[here[[0, -1]]].tolist()
                 numbers[here] = self._blocks[group].numbers(epoch, first, last + 1)
-            return numbers
-        names = []
-        for order in different.tolist():
-            epoch, group = divmod(order, self._groups)
-            names.append(f'seed {self._seed} epoch {epoch}{f" group {group}" if self._mixture else ""}')
-        keys = keys_of(names)
-        return permuted_each(places, sizes, keys if len(names) == 1 else keys[:, which])
+        return numbers if self._blocks else permuted_each(places, sizes, keys_of(names)[:, which])
