@@ -13,7 +13,8 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.data.sources.entries import Forward, HeaderError
 from estimator_lab.data.sources.files import SkippedFiles, _temporary_cache, cache_folder
 from estimator_lab.data.sources.reading import open_stored
-from estimator_lab.data.sources.source import DamagedError, decompressed, expand, source_of
+from estimator_lab.data.sources.source import DamagedError, Source, decompressed, expand, source_of
+from estimator_lab.data.sources.stores import RemoteError
 from tests.support.archive_files import encoded, picture, tar_bytes, write_folder
 from tests.support.streams import names, opened, read_all, stream_members
 
@@ -75,24 +76,29 @@ def test_a_pipe_has_no_random_access_and_a_stream_goes_forward_only():
     stream.seek(600)
 
 
-@pytest.mark.parametrize(
-    ('error', 'raised'), [(OSError(5, 'Input/output error'), OSError), (ValueError('no'), DamagedError)]
-)
-def test_a_file_that_cannot_be_read_is_not_a_damaged_one(error, raised):
-    class Failing(io.RawIOBase):
-        data = gzip.compress(bytes(range(256)) * 99)[:300]
+def failing(data, error):
+    """Returns a file that ends with an error."""
 
+    class Failing(io.RawIOBase):
         def readable(self):
             return True
 
         def readinto(self, buffer):
-            if not self.data:
+            nonlocal data
+            if not data:
                 raise error
-            count = len(self.data)
-            buffer[:count], self.data = self.data, b''
-            return count
+            part, data = data[: len(buffer)], data[len(buffer) :]
+            buffer[: len(part)] = part
+            return len(part)
 
-    file = decompressed(io.BufferedReader(Failing()))
+    return io.BufferedReader(Failing())
+
+
+@pytest.mark.parametrize(
+    ('error', 'raised'), [(OSError(5, 'Input/output error'), OSError), (ValueError('no'), DamagedError)]
+)
+def test_a_file_that_cannot_be_read_is_not_a_damaged_one(error, raised):
+    file = decompressed(failing(gzip.compress(bytes(range(256)) * 99)[:300], error))
     with pytest.raises(OSError) as caught:  # noqa: PT011 - the type is compared
         file.read()
     assert type(caught.value) is raised
@@ -102,3 +108,17 @@ def test_an_empty_member_is_not_requested(web):
     web.put('/a.tar', tar_bytes({'a/1.jpg': b'', 'a/2.jpg': b'two'}))
     found = read_all(opened(f'{web.address}/a.tar'))
     assert sorted((name, data) for name, _, data in found) == [('a/1.jpg', b''), ('a/2.jpg', b'two')]
+
+
+@pytest.mark.parametrize(
+    ('bytes_sent', 'words'),
+    [
+        (0, r'cannot be read: it is gone\.'),
+        (2000, r'is not readable any further at byte \d+ of its tar .*: it is gone'),
+    ],
+)
+def test_a_server_that_fails_is_no_damaged_archive(monkeypatch, bytes_sent, words):
+    data = tar_bytes({'a/1.jpg': b'1', 'a/2.jpg': bytes(9000)})[:bytes_sent]
+    monkeypatch.setattr(Source, 'open', lambda source: failing(data, RemoteError('it is gone')))
+    with pytest.raises(DataError, match=rf"^'https://example\.com/a\.tar' {words}"):
+        list(stream_members('https://example.com/a.tar'))
