@@ -59,14 +59,15 @@ def _make_room(folder: Path, most: int) -> int:
 
     Some more parts go, so that the next ones find room. Returns how many bytes are left.
     """
-    try:
-        files = sorted(
-            (path.stat().st_mtime, path.stat().st_size, path)
-            for path in folder.iterdir()
-            if path.name.lstrip('.').partition('.')[0] not in _reserved  # nor a part of one
-        )
-    except OSError:
-        files = []
+    files, paths = [], list[Path]()
+    with contextlib.suppress(OSError):
+        paths += folder.iterdir()
+    for path in paths:
+        if path.name.lstrip('.').partition('.')[0] not in _reserved:  # nor a part of one
+            with contextlib.suppress(OSError):  # it may be gone by now, as other processes remove files, too
+                found = path.stat()
+                files.append((found.st_mtime, found.st_size, path))
+    files.sort()
     held = sum(size for _, size, _ in files)
     goal = most if held <= most else most - most // 10
     for used, size, path in files:
