@@ -160,7 +160,7 @@ def test_each_worker_of_a_cluster_saves_its_input_under_a_name_of_its_own(tmp_pa
             batch = tf.data.make_one_shot_iterator(tf.data.Dataset.range(9))
             tf.add_to_collection('iterators', batch._iterator_resource)
             element = batch.get_next()
-            estimator = SimpleNamespace(config=config, model_dir=str(tmp_path / name))
+            estimator = SimpleNamespace(config=config, _config=config, model_dir=str(tmp_path / name))
             hook = tf.data.experimental.CheckpointInputPipelineHook(estimator)
             with tf.train.MonitoredSession(hooks=[hook]) as session:
                 session.run(element)

@@ -128,7 +128,9 @@ def test_keras_2_is_chosen_where_it_is_not_the_only_one(monkeypatch, keras, lega
 
 
 def test_packages_that_do_not_fit_are_an_error(monkeypatch):
+    known = {'keras': '3.12.0', 'tf-keras': '2.21.0'}
+    monkeypatch.setattr(found, 'installed', lambda name: known.get(name) or installed(name))
     found.check_packages('2.21.0')
-    monkeypatch.setattr(found, 'installed', lambda name: '1.0' if name == 'tf-keras' else installed(name))
+    known['tf-keras'] = '1.0'
     with pytest.raises(found.VersionError, match='tf-keras'):
         found.check_packages('2.21.0')
