@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from program_recipes import Recipe, Results
+from program_runs import all_packages
 
 _SUMMARY = """# Programs for TensorFlow 1 that run
 
@@ -51,11 +52,6 @@ _KINDS = (
     "Libraries' own tests",
     "Pages of TensorFlow's documentation",
 )
-
-# What matplotlib and pandas require.
-_REQUIRED = [
-    *('contourpy', 'cycler', 'fonttools', 'kiwisolver', 'pyparsing', 'python-dateutil', 'pytz', 'tzdata'),
-]
 
 
 def summary(recipes: Sequence[Recipe], results: Results) -> str:
@@ -116,7 +112,7 @@ def _changed(recipe: Recipe) -> str:
         found += ['lines added'] if page.get('before') or page.get('after') else []
     found += [f'replaced: {recipe.replaced}'] if recipe.replaced else []
     found += ['protocol buffers compiled'] if recipe.protos else []
-    packages = ', '.join(f'`{one.partition(";")[0]}`' for one in recipe.packages if one not in _REQUIRED)
+    packages = ', '.join(f'`{one.partition(";")[0]}`' for one in all_packages(recipe))
     found += [f'with {packages}'] if packages else []
     return _text('; '.join(found) or 'nothing')
 

@@ -74,7 +74,7 @@ def _run(recipe: Recipe, place: Place, run: Path) -> None:
         str(ROOT),
         *(str(checkout / one) for one in recipe.path),
         *_beside(recipe, place, run),
-        *(_install(one, place) for one in [*recipe.packages, *_needed(recipe.packages)]),
+        *(_install(one, place) for one in all_packages(recipe)),
     ]
     where = checkout / recipe.folder
     # What a user has set does not reach the programs.
@@ -171,10 +171,11 @@ def _beside(recipe: Recipe, place: Place, run: Path) -> Iterator[str]:
     yield str(run / 'beside')
 
 
-def _needed(packages: Sequence[str]) -> list[str]:
-    """Returns what some packages require and TensorFlow does not bring."""
-    names = {re.split(r'[<=>]', one)[0] for one in packages} & REQUIRED.keys()
-    return [one for name in names for one in REQUIRED[name].split() if one not in packages]
+def all_packages(recipe: Recipe) -> list[str]:
+    """Returns the packages of a recipe, and what they require that TensorFlow does not bring."""
+    names = {re.split(r'[<=>]', one)[0] for one in recipe.packages}
+    needed = [one for name in REQUIRED if name in names for one in REQUIRED[name].split()]
+    return list(dict.fromkeys([*recipe.packages, *needed]))
 
 
 def _install(requirement: str, place: Place) -> str:

@@ -32,3 +32,9 @@ def test_other_mistakes_are_not_taken_for_python_2(line):
     with pytest.raises(SyntaxError) as caught:
         compile(line, 'a.py', 'exec')
     assert python_2_advice(caught.value) == ''
+
+
+def test_a_cell_is_rewritten_by_hand():
+    error = SyntaxError("Missing parentheses in call to 'print'", ('a.ipynb, cell 2', 1, 1, 'print x'))
+    advice = 'This is Python 2, in a.ipynb, cell 2: write `print(x)` for `print x`, and the like.'
+    assert python_2_advice(error) == advice
