@@ -1,4 +1,4 @@
-"""How archives on a server are read, with webdataset beside it: bytes, requests, speed and memory.
+"""How archives on a server are read, next to webdataset: bytes, requests, speed and memory.
 
     python benchmarks/remote_reading.py        about 3 minutes
 

@@ -10,7 +10,9 @@ from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.json_input import shortened
 from estimator_lab.base.keys import RECORD
 from estimator_lab.base.outputs import check_folder, writing
+from estimator_lab.base.sizes import parse_size
 from estimator_lab.core.registry import find_model
+from estimator_lab.data.archives.blocks import parse_block_size
 from estimator_lab.data.archives.mixture import parse_weights
 from estimator_lab.data.archives.part import EVERYTHING, Part
 from estimator_lab.data.demo_sets.archives import demo_faces
@@ -65,6 +67,10 @@ def _check_settings(settings: TrainSettings) -> None:
     _ = settings.images  # which parses --augment
     parse_split(settings.split)
     parse_weights(settings.weights)
+    if settings.shuffle_blocks:
+        parse_block_size(settings.shuffle_blocks)
+    if settings.cache:
+        parse_size(option.cache, settings.cache)
     if settings.split and settings.eval_data:
         raise FlagError(f'{option.split} divides {option.data} in two; give it without {option.eval_data}.')
     if settings.max_steps is not None and settings.epochs is not None:

@@ -189,12 +189,12 @@ def test_letters_that_a_terminal_lacks_are_escaped_and_other_streams_stay_as_the
     [
         ('/env/bin/python', '/env/bin/python3.13', 'python'),
         ('/usr/bin/python', '/env/bin/python', '/env/bin/python'),
-        (None, '/work/.venv/bin/python', '.venv/bin/python'),
+        (None, '/here/.venv/bin/python', '.venv/bin/python'),
         (None, '/my env/python', "'/my env/python'"),
     ],
 )
 def test_the_word_that_starts_this_python(monkeypatch, found, own, word):
     monkeypatch.setattr('shutil.which', lambda name: found)
     monkeypatch.setattr('sys.executable', own)
-    monkeypatch.setattr('os.getcwd', lambda: '/work')
+    monkeypatch.setattr('os.getcwd', lambda: '/here')
     assert command.python() == word

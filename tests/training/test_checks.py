@@ -24,6 +24,8 @@ from estimator_lab.training.settings import TrainSettings
             for text in ('half', '1,0', '1', '0.9,0.2', 'nan', '0.5,nan')
         ),
         ({'export': ('last',)}, 'export=last is not allowed: one or more of best, latest, final.'),
+        ({'shuffle_blocks': '1K'}, 'shuffle_blocks=1K must be from 4K to 1G, or 0.'),
+        ({'cache': '2 GB'}, "cache='2 GB' must be a size in bytes, such as 8M or 20G."),
         ({'warm_start': Path('nowhere')}, 'warm_start=nowhere is not a folder.'),
         ({'model_dir': Path('/proc/x')}, 'model_dir=/proc/x cannot be written: '),
         ({'model_dir': Path(__file__, 'x')}, f'{Path(__file__)} is a file, not a folder.'),

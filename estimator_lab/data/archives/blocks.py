@@ -5,6 +5,7 @@ the members of every WINDOW consecutive blocks are shuffled among themselves. Th
 archives, the seed and the position alone.
 """
 
+import operator
 from collections import deque
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
@@ -12,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from estimator_lab.base.errors import FlagError, option
+from estimator_lab.base.sizes import parse_size, shown_size
 from estimator_lab.data.archives.index import Index
 from estimator_lab.data.archives.shuffling import permuted
 from estimator_lab.data.examples.member import BadExampleError, Data, Member
@@ -24,9 +27,7 @@ WINDOW = 8
 SIZE = 8 * 2**20
 """Bytes of a block by default."""
 
-SMALLEST, LARGEST = 4096, 2**30
-"""Bytes of a block that may be asked for."""
-
+_SMALLEST, _LARGEST = 4096, 2**30  # bytes of a block that may be asked for
 _MEMBER_BYTES = 512  # of a member at least: its header in a tar
 
 
@@ -69,6 +70,19 @@ class BlockOrder:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return BlockOrder, (self._counts, self._seed, self._window)
+
+
+def parse_block_size(text: str) -> int:
+    """Returns the bytes of blocks, such as '8M'; 0 for none.
+
+    Raises:
+      FlagError: it is not a size, or not an allowed one.
+    """
+    size = parse_size(option.shuffle_blocks, text)
+    if size and not _SMALLEST <= size <= _LARGEST:
+        allowed = f'from {shown_size(_SMALLEST)} to {shown_size(_LARGEST)}, or 0'
+        raise FlagError(f'{option.shuffle_blocks}={text} must be {allowed}.')
+    return size
 
 
 def firsts_of(index: Index, size: int, rows: np.ndarray | None = None) -> np.ndarray:
@@ -159,20 +173,20 @@ class Lookahead:
 
     def look_at(self, archives: np.ndarray, rows: np.ndarray, readers: Sequence[BlockReader | None]) -> None:
         """Looks at further members, given by their archives and rows, int64 [members] each."""
-        uses = []
+        uses = []  # the first place in each block
         for archive in np.unique(archives).tolist():
             if reader := readers[archive]:
                 here = np.flatnonzero(archives == archive)
                 blocks, firsts = np.unique(reader.block_of(rows[here]), return_index=True)
+                places = here[firsts].tolist()
                 uses += [
-                    (place, archive, block)
-                    for block, place in zip(blocks.tolist(), here[firsts].tolist(), strict=True)
+                    (n, archive, block, reader) for n, block in zip(places, blocks.tolist(), strict=True)
                 ]
-        for place, *block in sorted(uses):
-            if tuple(block) not in self._known:
-                self._uses.append((self._end + place, readers[block[0]], rows.item(place)))
-            self._known.pop(tuple(block), None)
-            self._known[tuple(block)] = None
+        for place, archive, block, reader in sorted(uses, key=operator.itemgetter(0)):
+            if (archive, block) not in self._known:
+                self._uses.append((self._end + place, reader, rows.item(place)))
+            self._known.pop((archive, block), None)  # so that it is the last to be forgotten
+            self._known[archive, block] = None
         while len(self._known) > 2 * WINDOW:
             del self._known[next(iter(self._known))]
         self._end += len(rows)

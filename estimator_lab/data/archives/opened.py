@@ -13,8 +13,8 @@ import numpy as np
 from estimator_lab.base.errors import DataError, FlagError, option
 from estimator_lab.base.progress import Progress
 from estimator_lab.base.shares import Slice
-from estimator_lab.base.sizes import parse_size, shown_size
-from estimator_lab.data.archives.blocks import LARGEST, SIZE, SMALLEST, WINDOW, firsts_of
+from estimator_lab.base.sizes import shown_size
+from estimator_lab.data.archives.blocks import SIZE, WINDOW, firsts_of, parse_block_size
 from estimator_lab.data.archives.index import Index
 from estimator_lab.data.archives.indexing import open_index
 from estimator_lab.data.archives.mixture import Shares
@@ -163,20 +163,17 @@ class Archives:
             for others.
 
         Raises:
-          FlagError: it is no size, or the archives are compressed.
+          FlagError: it is not an allowed size, or the archives are compressed.
         """
         is_far = any(source.is_remote for source in self.sources)
-        count = (
-            parse_size(option.shuffle_blocks, size) if size else SIZE * (is_far and self.has_random_access)
-        )
+        count = SIZE if is_far and self.has_random_access else 0
+        if size:
+            count = parse_block_size(size)
         if count and not self.has_random_access:
             raise FlagError(
                 f'{option.shuffle_blocks}={size} is for archives that can be read anywhere, but '
                 f'{self.paths[0]!r} is read from its beginning.'
             )
-        if count and not SMALLEST <= count <= LARGEST:
-            allowed = f'from {shown_size(SMALLEST)} to {shown_size(LARGEST)}, or 0'
-            raise FlagError(f'{option.shuffle_blocks}={size} must be {allowed}.')
         return replace(self, block_size=count)
 
     def order(

@@ -13,8 +13,8 @@ import math
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterator
-from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +23,15 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.keys import LUMINANCE, UINT8_MAX
 from estimator_lab.base.printable import printable
-from estimator_lab.data.examples.member import BadExampleError
+from estimator_lab.data.examples.member import BadExampleError, or_why
 from estimator_lab.data.images.metadata import check_metadata
 from estimator_lab.data.sources.files import FORMATS
 
+if TYPE_CHECKING:  # which imports this module
+    from estimator_lab.data.images.options import ImageOptions
+
 P = ParamSpec('P')
 T = TypeVar('T')
-Decode = Callable[..., np.ndarray]
 Decoded = np.ndarray | BadExampleError
 
 BACKGROUNDS = ('black', 'white')
@@ -176,6 +178,12 @@ def open_image(data: bytes) -> Image.Image:
     """
     with _opened(data) as image:
         return _converted(image)
+
+
+def decode_images(several: Sequence[bytes], options: 'ImageOptions') -> list[Decoded]:
+    """Decodes images as `decode_image` does; returns the pixels of each, or why it has none."""
+    how = *options.shape, options.background, options.floats
+    return [or_why(lambda data: decode_image(data, *how), data) for data in several]
 
 
 @_one_error

@@ -8,15 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.data.examples.member import BadExampleError, or_why
-from estimator_lab.data.images.decode import (
-    BACKGROUNDS,
-    Decoded,
-    ImageShape,
-    check_scans,
-    check_size,
-    decode_image,
-)
+from estimator_lab.data.examples.member import BadExampleError
+from estimator_lab.data.images.decode import Decoded, ImageShape, check_scans, check_size, decode_images
+from estimator_lab.data.images.options import ImageOptions
 
 # From one and a half to three times the requested size, the four nearest pixels are a good approximation:
 # from fewer or more pixels, the result is farther from the exact one.
@@ -34,43 +28,16 @@ _ROUNDED_AT_ONCE = 96_000
 _building = threading.RLock()
 
 
-def decode_image_fast(
-    data: bytes,
-    height: int,
-    width: int,
-    channels: int = 1,
-    background: str = BACKGROUNDS[0],
-    floats: bool = False,
-) -> np.ndarray:
-    """Decodes as `decode_image` does, JPEGs in a fraction of the time and with slightly different pixels.
+def decode_images_fast(several: Sequence[bytes], options: ImageOptions) -> list[Decoded]:
+    """Decodes as `decode_images` does, JPEGs in a fraction of the time and with slightly different pixels.
 
-    TensorFlow decodes them: the inverse DCT scales a JPEG down by 2, 4 or 8, to at least one and a half times
-    the requested size; grey is the stored luminance; bilinear interpolation does the rest. Damaged and very
-    large JPEGs and other formats are decoded exactly.
+    TensorFlow decodes them, many in each call: the inverse DCT scales a JPEG down by 2, 4 or 8, to at least
+    one and a half times the requested size; grey is the stored luminance; bilinear interpolation does the
+    rest. Damaged and very large JPEGs and other formats are decoded exactly.
 
-    Args, returns and raises as `decode_image`.
+    Args and returns as `decode_images`.
     """
-    (pixels,) = decode_images_fast([data], height, width, channels, background, floats)
-    if isinstance(pixels, BadExampleError):
-        del data  # which the error would keep alive
-        raise pixels
-    return pixels
-
-
-def decode_images_fast(
-    several: Sequence[bytes],
-    height: int,
-    width: int,
-    channels: int = 1,
-    background: str = BACKGROUNDS[0],
-    floats: bool = False,
-) -> list[Decoded]:
-    """Decodes images as `decode_image_fast` does, many in each call of TensorFlow.
-
-    Returns:
-      For each image its pixels, or why it has none.
-    """
-    shape = ImageShape(height, width, channels)
+    shape = options.shape
     found: dict[int, Decoded] = {}
     groups: dict[int, list[int]] = {}
     pixels: dict[int, int] = {}
@@ -79,7 +46,12 @@ def decode_images_fast(
         if size is None:
             continue
         scale = next(
-            (s for s in _SCALES if size[1] >= _SLACK * height * s and size[0] >= _SLACK * width * s), 1
+            (
+                s
+                for s in _SCALES
+                if size[1] >= _SLACK * shape.height * s and size[0] >= _SLACK * shape.width * s
+            ),
+            1,
         )
         group = groups.setdefault(scale, [])
         pixels[scale] = pixels.get(scale, 0) + size[0] * size[1] // scale**2
@@ -91,11 +63,10 @@ def decode_images_fast(
     for scale, group in groups.items():
         found |= _decoded_together(several, group, scale, shape)
 
-    # Pillow decodes the others, and reports what is wrong.
-    def exact(data: bytes) -> np.ndarray:
-        return decode_image(data, *shape, background, floats)
-
-    return [found[place] if place in found else or_why(exact, data) for place, data in enumerate(several)]
+    others = [place for place in range(len(several)) if place not in found]
+    # Pillow decodes these, and reports what is wrong.
+    found |= zip(others, decode_images([several[place] for place in others], options), strict=True)
+    return [found[place] for place in range(len(several))]
 
 
 def _size_of(data: bytes) -> tuple[int, int] | None:

@@ -19,23 +19,25 @@ from estimator_lab.data.images.decode import (
     GREY,
     MODES,
     UINT16_MAX,
-    Decode,
     Decoded,
     ImageShape,
-    decode_image,
+    decode_images,
     open_image,
     prepared_formats,
     resize_pixels,
     size_of,
 )
-from estimator_lab.data.images.fast_decode import decode_image_fast, decode_images_fast
+from estimator_lab.data.images.fast_decode import decode_images_fast
 from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.data.sources.files import FORMATS, is_hidden
 
 if TYPE_CHECKING:
     from estimator_lab.tf1 import Tensor
 
-DECODERS: dict[str, Decode] = {'exact': decode_image, 'fast': decode_image_fast}
+DECODERS: dict[str, Callable[[Sequence[bytes], ImageOptions], list[Decoded]]] = {
+    'exact': decode_images,
+    'fast': decode_images_fast,
+}
 """By value of --decode."""
 
 _MEGABYTE = 2**20
@@ -72,7 +74,7 @@ class ImageReader:
     kept: dict[tuple[str, int], Decoded] | None = None
 
     def __post_init__(self) -> None:
-        # Pillow imports its plugins: a fork while threads import them would wait for them for ever.
+        # Pillow imports its plugins: a fork while threads import them would never end.
         prepared_formats()
 
     @property
@@ -150,13 +152,7 @@ class ImageReader:
     def _decoded(self, members: Sequence[Member]) -> list[Decoded]:
         found = read_members(members)
         encoded = [data for data in found if isinstance(data, bytes)]
-        options, decode = self.options, DECODERS[self.options.decode]
-        how = *options.shape, options.background, options.floats
-        if decode is decode_image_fast:
-            decoded = decode_images_fast(encoded, *how)
-        else:
-            decoded = [or_why(lambda data: decode(data, *how), data) for data in encoded]
-        pixels = iter(decoded)
+        pixels = iter(DECODERS[self.options.decode](encoded, self.options))
         return [next(pixels) if isinstance(data, bytes) else self._in_memory(data) for data in found]
 
     def _in_memory(self, data: np.ndarray | BadExampleError) -> Decoded:

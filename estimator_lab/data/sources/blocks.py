@@ -39,8 +39,6 @@ class BlockFile:
       most: bytes of the machine's cache; 0 for none.
     """
 
-    is_remote = True
-
     def __init__(self, file: RemoteFile, starts: np.ndarray, ends: np.ndarray, most: int) -> None:
         self._file, self._starts, self._ends, self._most = file, starts.tolist(), ends.tolist(), most
 

@@ -26,7 +26,7 @@ _LONGEST_CLAUSE = 100  # letters of an error of others
 _RETRIED = (408, 425, 429, 500, 502, 503, 504)
 
 REMEDY = 'check the URL and the connection, or download the file'
-"""Of errors that other attempts do not mend."""
+"""What to do about errors that other attempts would not fix."""
 
 
 class RemoteError(OSError):

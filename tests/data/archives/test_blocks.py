@@ -213,7 +213,7 @@ def test_a_full_disk_costs_requests_and_no_more(epoch, tmp_path):
 
 
 def test_two_processes_share_the_blocks(epoch, web, tmp_path):
-    """Both read at once: what one fetches, the other takes. One that is killed keeps nobody waiting."""
+    """Both read at once: what one fetches, the other takes. The others do not wait for one that is killed."""
     room = 81_000  # for 20 blocks, and not for the archive with its padding
     program = f"""
 import sys

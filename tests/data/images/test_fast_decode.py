@@ -10,14 +10,16 @@ from PIL import Image
 from estimator_lab.data.examples.member import BadExampleError, Member
 from estimator_lab.data.images import fast_decode
 from estimator_lab.data.images.decode import ImageShape, decode_image
-from estimator_lab.data.images.fast_decode import decode_image_fast, decode_images_fast
+from estimator_lab.data.images.fast_decode import decode_images_fast
 from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import read_batches
 from tests.support import archive_files
+from tests.support.decoders import DECODERS
 
 SHAPE = ImageShape(20, 24, 1)
+decode_fast = DECODERS['fast']
 
 
 def photo(height, width, mode='RGB', seed=0):
@@ -62,7 +64,7 @@ def test_grey_is_the_luminance_scaled_by_the_decoder_and_interpolated(height, wi
         image.draft('L', (width // scale, height // scale))
         assert image.size == (-(-width // scale), -(-height // scale))
         expected = interpolated(np.array(image), *SHAPE[:2])
-    found = decode_image_fast(data, *SHAPE)
+    found = decode_fast(data, *SHAPE)
     assert found.shape == SHAPE and found.dtype == np.uint8
     assert np.abs(found[..., 0] - expected).max() <= 1
 
@@ -77,17 +79,17 @@ def test_the_decoder_scales_to_at_least_one_and_a_half_times_the_size(monkeypatc
 
     scales = []
     monkeypatch.setattr(fast_decode, 'scaled_jpegs', noted)
-    decode_images_fast([encoded(photo(height, width, 'L'))], *SHAPE)
+    decode_images_fast([encoded(photo(height, width, 'L'))], ImageOptions(SHAPE))
     assert scales == [scale]
 
 
 @pytest.mark.parametrize('shape', [(40, 30, 3), (31, 57, 1), (1, 500, 3)])
 def test_pixels_do_not_depend_on_how_many_are_rounded_together(monkeypatch, shape):
     several = [encoded(photo(50 + number, 40)) for number in range(3)]
-    whole = decode_images_fast(several, *shape)
+    whole = decode_images_fast(several, ImageOptions(ImageShape(*shape)))
     monkeypatch.setattr(fast_decode, '_ROUNDED_AT_ONCE', 160)
     fast_decode._decoder.cache_clear()
-    in_parts = decode_images_fast(several, *shape)
+    in_parts = decode_images_fast(several, ImageOptions(ImageShape(*shape)))
     fast_decode._decoder.cache_clear()
     assert [pixels.shape for pixels in in_parts] == [shape] * 3
     np.testing.assert_array_equal(in_parts, whole)
@@ -102,13 +104,13 @@ def test_colours_are_those_of_pillows_decoder(options):
     data = encoded(photo(50, 40), **options)
     with Image.open(io.BytesIO(data)) as image:
         expected = interpolated(np.array(image), 22, 30)
-    assert np.abs(decode_image_fast(data, 22, 30, 3) - expected).max() <= 2
+    assert np.abs(decode_fast(data, 22, 30, 3) - expected).max() <= 2
 
 
 @pytest.mark.parametrize('format', ['PNG', 'GIF', 'BMP', 'WEBP', 'TIFF', 'PPM'])
 def test_other_kinds_are_decoded_exactly(format):
     data = encoded(photo(90, 70), format)
-    assert np.array_equal(decode_image_fast(data, *SHAPE), decode_image(data, *SHAPE))
+    assert np.array_equal(decode_fast(data, *SHAPE), decode_image(data, *SHAPE))
 
 
 def mixed():
@@ -127,14 +129,14 @@ BAD = {2, 7, 9, 11}
 
 
 def test_several_at_once_are_the_same_as_each_alone():
-    together = decode_images_fast(mixed(), *SHAPE)
+    together = decode_images_fast(mixed(), ImageOptions(SHAPE))
     for place, data in enumerate(mixed()):
         if place in BAD:
             with pytest.raises(BadExampleError) as error:
-                decode_image_fast(data, *SHAPE)
+                decode_fast(data, *SHAPE)
             assert str(together[place]) == str(error.value)
         else:
-            assert np.array_equal(together[place], decode_image_fast(data, *SHAPE)), place
+            assert np.array_equal(together[place], decode_fast(data, *SHAPE)), place
 
 
 def test_images_too_large_by_their_headers_never_reach_tensorflow(monkeypatch):
@@ -144,7 +146,7 @@ def test_images_too_large_by_their_headers_never_reach_tensorflow(monkeypatch):
     frame = data.index(b'\xff\xc0')
     data[frame + 5 : frame + 9] = (60_000).to_bytes(2, 'big') * 2
     with pytest.raises(BadExampleError, match='decompression bomb'):
-        decode_image_fast(bytes(data), *SHAPE)
+        decode_fast(bytes(data), *SHAPE)
     assert not asked
 
 
@@ -167,7 +169,7 @@ def test_bad_images_have_the_same_places_and_reasons_as_exactly_decoded():
 @pytest.mark.parametrize(('limit', 'value'), [('_MOST_TOGETHER', 2), ('_GROUP_PIXELS', 1)])
 def test_many_images_are_decoded_in_groups(monkeypatch, limit, value):
     several = [encoded(photo(80, 96, seed=seed)) for seed in range(5)]
-    expected = decode_images_fast(several, *SHAPE)
+    expected = decode_images_fast(several, ImageOptions(SHAPE))
     calls, together = [], fast_decode._decoded_together
 
     def counted(several, places, *more):
@@ -176,20 +178,23 @@ def test_many_images_are_decoded_in_groups(monkeypatch, limit, value):
 
     monkeypatch.setattr(fast_decode, '_decoded_together', counted)
     monkeypatch.setattr(fast_decode, limit, value)
-    found = decode_images_fast(several, *SHAPE)
+    found = decode_images_fast(several, ImageOptions(SHAPE))
     assert all(np.array_equal(*pair) for pair in zip(found, expected, strict=True))
     assert sorted(itertools.chain(*calls)) == [0, 1, 2, 3, 4] and max(map(len, calls)) <= 2 < len(calls)
 
 
 def test_a_jpeg_without_a_frame_is_pillows(monkeypatch):
-    """One that ends before it, one whose segments are none, and one of more segments than are read."""
+    """One that ends too early, one whose segments are none, and one of more segments than are read."""
     whole = encoded(photo(80, 96))
     many = whole[:2] + b'\xff\xfe\x00\x02' * 99 + whole[2:]
     for data in (whole[:2], whole[:12] + b'..........', whole[:2] + b'..........'):
-        (found,) = decode_images_fast([data], *SHAPE)
+        (found,) = decode_images_fast([data], ImageOptions(SHAPE))
         assert isinstance(found, BadExampleError)
-    (found,), (expected,) = decode_images_fast([many], *SHAPE), decode_images_fast([whole], *SHAPE)
+    (found,), (expected,) = (
+        decode_images_fast([many], ImageOptions(SHAPE)),
+        decode_images_fast([whole], ImageOptions(SHAPE)),
+    )
     monkeypatch.setattr(fast_decode, '_MOST_SEGMENTS', 50)
-    (pillows,) = decode_images_fast([many], *SHAPE)
+    (pillows,) = decode_images_fast([many], ImageOptions(SHAPE))
     assert np.array_equal(found, expected)
     assert np.array_equal(pillows, decode_image(whole, *SHAPE))

@@ -12,10 +12,10 @@ from estimator_lab.data.examples.member import BadExampleError, or_why
 from estimator_lab.data.images import decode
 from estimator_lab.data.images.decode import ImageShape, decode_image, open_image
 from estimator_lab.data.images.export import decode_batch
-from estimator_lab.data.images.fast_decode import decode_image_fast
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture
+from tests.support.decoders import DECODERS
 from tests.support.memory import peak_of
 
 ORIENTATION, EXIF, GPS = 274, 34_665, 34_853
@@ -42,7 +42,7 @@ def test_no_orientation_is_applied(kind, orientation):
     plain, data = (encoded(image, kind, **options, exif=turned(number)) for number in (1, orientation))
     expected = np.array(Image.open(io.BytesIO(plain)).convert('RGB'))
     assert expected.shape == (24, 32, 3)
-    for decoder in (decode_image, decode_image_fast):
+    for decoder in DECODERS.values():
         assert np.array_equal(decoder(data, 24, 32, 3), decoder(plain, 24, 32, 3))
         assert np.abs(decoder(data, 24, 32, 3) - expected.astype(int)).max() <= 2
     assert IMAGES.examine(data)[:3] == (32, 24, 3)

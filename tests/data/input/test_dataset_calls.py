@@ -106,7 +106,7 @@ def test_wrong_values_are_named(archive, given, words):
 def test_what_is_read_are_paths(archive):
     with pytest.raises(FlagError, match=r'paths=\[3\] must be paths of archives and folders'):
         dataset([3])
-    assert len(dataset([archive], augment='')) == len(dataset(str(archive))) == 24, 'no change is no change'
+    assert len(dataset([archive], augment='')) == len(dataset(str(archive))) == 24, 'nothing changes'
 
 
 def test_trees_have_no_shape_and_a_table_names_some(archive, tmp_path):
