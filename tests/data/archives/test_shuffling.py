@@ -13,7 +13,13 @@ from estimator_lab.data.archives.shuffling import keys_of, permuted, permuted_ea
 
 
 def epochs(size, count):
-    return np.array([permuted(np.arange(size), size, seed, seed % 7) for seed in range(count)])
+    """Returns the orders of some seeds, [count, size]; many of few examples are computed together."""
+    if size > 100:
+        return np.array([permuted(np.arange(size), size, seed, seed % 7) for seed in range(count)])
+    keys = keys_of([f'seed {seed} epoch {seed % 7}' for seed in range(count)]).repeat(size, axis=1)
+    orders = permuted_each(np.tile(np.arange(size), count), np.array([size]), keys).reshape(count, size)
+    assert np.array_equal(orders[8], permuted(np.arange(size), size, 8, 1))
+    return orders
 
 
 def true_shuffles(size, count):
