@@ -3,7 +3,6 @@
 Both have written all of their bytes before either renames its file. Neither fails, and the file is whole.
 """
 
-import contextlib
 import multiprocessing
 import os
 import threading
@@ -19,11 +18,12 @@ from estimator_lab.base.outputs import written
 from estimator_lab.core import projector
 from estimator_lab.data.demo_sets import archives as demo_archives
 from estimator_lab.data.demo_sets.listops import write_listops
+from estimator_lab.data.sources import room
 from estimator_lab.data.trees.tokens import Tokens, write_tokens
 from estimator_lab.models.fixed_network import FixedNetwork, write_network
 from estimator_lab.runs.record import Record, write_record
 from tests.support.archive_files import small_archive
-from tests.support.streams import build_index, counts_of
+from tests.support.streams import build_index
 from tests.support.web_server import web_server
 
 
@@ -58,22 +58,22 @@ WRITERS = {
 }
 
 
-def let_meet(monkeypatch, count: int) -> threading.Barrier:
-    """Makes the calls of some threads that rename a file wait for each other."""
-    barrier, move_whole = threading.Barrier(count), files.move_whole
+def let_meet(monkeypatch, count: int) -> None:
+    """Makes the first calls of some threads that rename a file wait for each other."""
+    met, move_whole = threading.Event(), files.move_whole
+    barrier = threading.Barrier(count, met.set)
 
     def meet(partial: Path, path: Path) -> None:
-        with contextlib.suppress(threading.BrokenBarrierError):
+        if not met.is_set():
             barrier.wait(20)
         move_whole(partial, path)
 
     monkeypatch.setattr(files, 'move_whole', meet)
-    return barrier
 
 
 @pytest.mark.parametrize('name', WRITERS)
 def test_two_threads_write_the_same_file(tmp_path, monkeypatch, name):
-    together = let_meet(monkeypatch, 2)
+    let_meet(monkeypatch, 2)
     both, alone = tmp_path / 'both', tmp_path / 'alone'
     for folder in (both, alone):
         folder.mkdir()
@@ -81,8 +81,6 @@ def test_two_threads_write_the_same_file(tmp_path, monkeypatch, name):
     with ThreadPoolExecutor(2) as pool:
         for future in [pool.submit(WRITERS[name], both) for _ in range(2)]:
             future.result()
-    assert not together.broken
-    together.abort()
     WRITERS[name](alone)
     found, right = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in (both, alone))
     assert found == right and len(right) > 1
@@ -119,5 +117,7 @@ def test_threads_open_an_archive_that_is_not_yet_in_the_cache(tmp_path, monkeypa
         url = web.put('/train.tar', data)
         found = [future.result() for future in [pool.submit(lambda: len([*stream(url)])) for _ in range(3)]]
     assert found == [24] * 3
-    (kept,) = (tmp_path / 'cache' / 'estimator_lab' / 'remote').iterdir()
-    assert kept.read_bytes() == data and sum(counts_of(build_index(tmp_path / 'train.tar')).values()) == 24
+    kept = [*(tmp_path / 'cache' / 'estimator_lab' / 'remote').iterdir()]
+    # One thread fetches the archive. Those that do not wait for it may keep parts that they read.
+    assert [path.read_bytes() for path in kept if room.PART not in path.name] == [data]
+    assert all(path.read_bytes() in data for path in kept)
