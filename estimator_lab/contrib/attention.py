@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import DType, Nested, RNNCell, Tensor, tf
 
 
 class AttentionMechanism:
@@ -24,11 +24,11 @@ class AttentionMechanism:
     def __init__(
         self,
         num_units: int,
-        memory: Any,
-        memory_sequence_length: Any = None,
-        probability_fn: Any = None,
-        score_mask_value: Any = None,
-        dtype: Any = None,
+        memory: Tensor,
+        memory_sequence_length: Tensor = None,
+        probability_fn: Callable[[Tensor], Tensor] | None = None,
+        score_mask_value: Tensor = None,
+        dtype: DType = None,
         name: str | None = None,
     ) -> None:
         self._num_units = num_units
@@ -48,15 +48,15 @@ class AttentionMechanism:
         self.alignments_size = tf.compat.dimension_value(self.keys.shape[1]) or tf.shape(self.keys)[1]
         self.state_size = self.alignments_size
 
-    def initial_alignments(self, batch_size: Any, dtype: Any) -> Any:
+    def initial_alignments(self, batch_size: int | Tensor, dtype: DType) -> Tensor:
         """Returns zeros [batch, time]."""
         return tf.zeros([batch_size, self.alignments_size], dtype)
 
-    def initial_state(self, batch_size: Any, dtype: Any) -> Any:
+    def initial_state(self, batch_size: int | Tensor, dtype: DType) -> Nested:
         """Returns the first state."""
         return self.initial_alignments(batch_size, dtype)
 
-    def _alignments(self, score: Any) -> tuple[Any, Any]:
+    def _alignments(self, score: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the alignments [batch, time] of scores, twice: they are also the next state."""
         if self._lengths is not None:
             mask = tf.sequence_mask(self._lengths, tf.shape(score)[1])
@@ -65,7 +65,7 @@ class AttentionMechanism:
         return found, found
 
 
-def _dense(units: int, name: str, dtype: Any) -> Any:
+def _dense(units: int, name: str, dtype: DType) -> Tensor:
     return tf.layers.Dense(units, use_bias=False, name=name, dtype=dtype or tf.float32)
 
 
@@ -75,8 +75,8 @@ class LuongAttention(AttentionMechanism):
     def __init__(
         self,
         num_units: int,
-        memory: Any,
-        memory_sequence_length: Any = None,
+        memory: Tensor,
+        memory_sequence_length: Tensor = None,
         scale: bool = False,
         *args: Any,
         **more: Any,
@@ -84,7 +84,7 @@ class LuongAttention(AttentionMechanism):
         self._scale = scale
         super().__init__(num_units, memory, memory_sequence_length, *args, **more)
 
-    def __call__(self, query: Any, state: Any) -> tuple[Any, Any]:
+    def __call__(self, query: Tensor, state: Nested) -> tuple[Tensor, Tensor]:
         """Returns the alignments [batch, time] of a query [batch, units], and the next state.
 
         Raises:
@@ -108,8 +108,8 @@ class BahdanauAttention(AttentionMechanism):
     def __init__(
         self,
         num_units: int,
-        memory: Any,
-        memory_sequence_length: Any = None,
+        memory: Tensor,
+        memory_sequence_length: Tensor = None,
         normalize: bool = False,
         *args: Any,
         **more: Any,
@@ -118,7 +118,7 @@ class BahdanauAttention(AttentionMechanism):
         super().__init__(num_units, memory, memory_sequence_length, *args, **more)
         self.query_layer = _dense(num_units, 'query_layer', more.get('dtype'))
 
-    def __call__(self, query: Any, state: Any) -> tuple[Any, Any]:
+    def __call__(self, query: Tensor, state: Nested) -> tuple[Tensor, Tensor]:
         """Returns the alignments [batch, time] of a query [batch, ...], and the next state."""
         with tf.variable_scope(None, 'bahdanau_attention', [query]):
             hidden = self.keys + self.query_layer(query)[:, None]
@@ -137,12 +137,12 @@ class BahdanauAttention(AttentionMechanism):
 class AttentionWrapperState(NamedTuple):
     """The state of an AttentionWrapper; the last three have a tuple for several mechanisms."""
 
-    cell_state: Any
-    attention: Any  # [batch, size]
-    time: Any  # the number of steps, int32 scalar
-    alignments: Any  # [batch, memory time]
+    cell_state: Nested
+    attention: Tensor  # [batch, size]
+    time: Tensor  # the number of steps, int32 scalar
+    alignments: Tensor  # [batch, memory time]
     alignment_history: Any  # a TensorArray of the alignments of all steps, or ()
-    attention_state: Any
+    attention_state: Nested
 
     def clone(self, **kwargs: Any) -> 'AttentionWrapperState':
         """Returns the state with other values for some fields."""
@@ -158,13 +158,13 @@ class AttentionWrapper(tf.nn.rnn_cell.RNNCell):
 
     def __init__(
         self,
-        cell: Any,
+        cell: RNNCell,
         attention_mechanism: Any,
         attention_layer_size: Any = None,
         alignment_history: bool = False,
-        cell_input_fn: Callable[[Any, Any], Any] | None = None,
+        cell_input_fn: Callable[[Tensor, Tensor], Tensor] | None = None,
         output_attention: bool = True,
-        initial_cell_state: Any = None,
+        initial_cell_state: Nested = None,
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
@@ -189,14 +189,14 @@ class AttentionWrapper(tf.nn.rnn_cell.RNNCell):
         self._output_attention = output_attention
         self._initial_cell_state = initial_cell_state
 
-    def _one_or_tuple(self, values: Sequence[Any]) -> Any:
+    def _one_or_tuple(self, values: Sequence[Tensor]) -> Any:
         return tuple(values) if self._is_multi else values[0]
 
-    def _listed(self, values: Any) -> Sequence[Any]:
+    def _listed(self, values: Tensor) -> Sequence[Tensor]:
         return values if self._is_multi else [values]
 
     @property
-    def output_size(self) -> Any:
+    def output_size(self) -> Nested:
         """The size of the attention, or of the cell's output."""
         return self._size if self._output_attention else self._cell.output_size
 
@@ -215,7 +215,7 @@ class AttentionWrapper(tf.nn.rnn_cell.RNNCell):
             attention_state=self._one_or_tuple([mechanism.state_size for mechanism in self._mechanisms]),
         )
 
-    def zero_state(self, batch_size: Any, dtype: Any) -> AttentionWrapperState:
+    def zero_state(self, batch_size: int | Tensor, dtype: DType) -> AttentionWrapperState:
         """Returns the first state; `batch_size` must equal the memories'."""
         with tf.name_scope(f'{type(self).__name__}ZeroState'):
             state = self._initial_cell_state
@@ -245,12 +245,12 @@ class AttentionWrapper(tf.nn.rnn_cell.RNNCell):
                 ),
             )
 
-    def _history(self, alignments: Any) -> Any:
+    def _history(self, alignments: Tensor) -> Tensor:
         if not self._keeps_history:
             return ()
         return tf.TensorArray(alignments.dtype, 0, dynamic_size=True, element_shape=alignments.shape)
 
-    def call(self, inputs: Any, state: AttentionWrapperState) -> tuple[Any, AttentionWrapperState]:
+    def call(self, inputs: Nested, state: AttentionWrapperState) -> tuple[Tensor, AttentionWrapperState]:
         """Runs the cell, then attends; returns the attention, or the cell's output, and the next state.
 
         Raises:

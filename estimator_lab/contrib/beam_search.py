@@ -5,30 +5,30 @@ from typing import Any, NamedTuple
 
 from estimator_lab.contrib.decoding import Decoder
 from estimator_lab.contrib.decoding_helpers import embedding_function, start_and_end
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import DType, Nested, RNNCell, Tensor, tf
 
 
 class BeamSearchDecoderState(NamedTuple):
     """The state of the cell, [batch, beam, ...], and of the beams, [batch, beam]; lengths are int64."""
 
-    cell_state: Any
-    log_probs: Any
-    finished: Any
-    lengths: Any
+    cell_state: Nested
+    log_probs: Tensor
+    finished: Tensor
+    lengths: Tensor
 
 
 class BeamSearchDecoderOutput(NamedTuple):
     """Outputs of a step, [batch, beam]; the scores are log-probabilities with the length penalty."""
 
-    scores: Any
-    predicted_ids: Any
-    parent_ids: Any
+    scores: Tensor
+    predicted_ids: Tensor
+    parent_ids: Tensor
 
 
 class FinalBeamSearchDecoderOutput(NamedTuple):
     """The sequences [time, batch, beam], the best beam first, and the outputs of all steps."""
 
-    predicted_ids: Any
+    predicted_ids: Tensor
     beam_search_decoder_output: BeamSearchDecoderOutput
 
 
@@ -45,11 +45,11 @@ class BeamSearchDecoder(Decoder):
 
     def __init__(
         self,
-        cell: Any,
-        embedding: Any,
-        start_tokens: Any,
-        end_token: Any,
-        initial_state: Any,
+        cell: RNNCell,
+        embedding: Tensor | Callable[[Tensor], Tensor],
+        start_tokens: Tensor,
+        end_token: Tensor,
+        initial_state: Nested,
         beam_width: int,
         output_layer: Any = None,
         length_penalty_weight: float = 0.0,
@@ -80,18 +80,18 @@ class BeamSearchDecoder(Decoder):
         return BeamSearchDecoderOutput(self._dtype, tf.int32, tf.int32)
 
     @property
-    def _dtype(self) -> Any:
+    def _dtype(self) -> DType:
         return tf.nest.flatten(self._state)[0].dtype
 
-    def _split(self, value: Any) -> Any:
+    def _split(self, value: Tensor) -> Nested:
         """Reshapes [batch * beam, ...] to [batch, beam, ...]."""
         return tf.reshape(value, tf.concat([[self.batch_size, self._beams], tf.shape(value)[1:]], 0))
 
-    def _merge(self, value: Any) -> Any:
+    def _merge(self, value: Tensor) -> Nested:
         """Reshapes [batch, beam, ...] to [batch * beam, ...]."""
         return tf.reshape(value, tf.concat([[self.batch_size * self._beams], tf.shape(value)[2:]], 0))
 
-    def initialize(self, name: str | None = None) -> tuple[Any, Any, BeamSearchDecoderState]:
+    def initialize(self, name: str | None = None) -> tuple[Tensor, Nested, BeamSearchDecoderState]:
         """Returns (finished, first inputs, first state); only the first beam of each sequence is alive."""
         first = tf.zeros([self.batch_size], tf.int32)
         finished = tf.one_hot(first, self._beams, on_value=False, off_value=True, dtype=tf.bool)
@@ -105,8 +105,8 @@ class BeamSearchDecoder(Decoder):
         return finished, self._start_inputs, state
 
     def step(
-        self, time: Any, inputs: Any, state: BeamSearchDecoderState, name: str | None = None
-    ) -> tuple[BeamSearchDecoderOutput, BeamSearchDecoderState, Any, Any]:
+        self, time: Tensor, inputs: Nested, state: BeamSearchDecoderState, name: str | None = None
+    ) -> tuple[BeamSearchDecoderOutput, BeamSearchDecoderState, Nested, Tensor]:
         """Returns (outputs, next state, next inputs, finished)."""
         with tf.name_scope(name, 'BeamSearchDecoderStep', (time, inputs)):
             merged = _map_rows(self._merge, (inputs, state.cell_state))
@@ -121,7 +121,7 @@ class BeamSearchDecoder(Decoder):
         return found, after, inputs, after.finished
 
     def _search(
-        self, logits: Any, cell_state: Any, state: BeamSearchDecoderState
+        self, logits: Tensor, cell_state: Nested, state: BeamSearchDecoderState
     ) -> tuple[BeamSearchDecoderOutput, BeamSearchDecoderState]:
         """Returns the best continuations of all beams."""
         classes = tf.compat.dimension_value(logits.shape[-1]) or tf.shape(logits)[-1]
@@ -137,7 +137,7 @@ class BeamSearchDecoder(Decoder):
         best, where = tf.nn.top_k(tf.reshape(scores, [self.batch_size, -1]), self._beams)
         ids, parents = where % classes, where // classes
 
-        def of_parents(value: Any) -> Any:
+        def of_parents(value: Tensor) -> Tensor:
             return tf.gather(value, parents, batch_dims=1)
 
         was_finished = of_parents(state.finished)
@@ -149,7 +149,7 @@ class BeamSearchDecoder(Decoder):
         )
         return BeamSearchDecoderOutput(best, ids, parents), after
 
-    def _scores(self, log_probs: Any, lengths: Any) -> Any:
+    def _scores(self, log_probs: Tensor, lengths: Tensor) -> Tensor:
         """Returns log-probabilities [batch, beam, classes] with the length penalty."""
         if not self._length_penalty:
             return log_probs
@@ -157,7 +157,7 @@ class BeamSearchDecoder(Decoder):
         return log_probs / tf.cast(penalty, log_probs.dtype)
 
     def finalize(
-        self, outputs: BeamSearchDecoderOutput, final_state: BeamSearchDecoderState, sequence_lengths: Any
+        self, outputs: BeamSearchDecoderOutput, final_state: BeamSearchDecoderState, sequence_lengths: Tensor
     ) -> tuple[FinalBeamSearchDecoderOutput, BeamSearchDecoderState]:
         """Returns the sequences that end in each beam, and the final state."""
         longest = tf.cast(tf.reduce_max(final_state.lengths, 1), tf.int32)
@@ -165,7 +165,7 @@ class BeamSearchDecoder(Decoder):
         return FinalBeamSearchDecoderOutput(ids, outputs), final_state
 
 
-def _map_rows(function: Callable[[Any], Any], values: Any) -> Any:
+def _map_rows(function: Callable[[Tensor], Tensor], values: Tensor) -> Nested:
     """Applies a function to all tensors of a nest but scalars and TensorArrays, which have no batch."""
     return tf.nest.map_structure(
         lambda each: each if isinstance(each, tf.TensorArray) or each.shape.ndims == 0 else function(each),
@@ -174,8 +174,12 @@ def _map_rows(function: Callable[[Any], Any], values: Any) -> Any:
 
 
 def gather_tree(
-    step_ids: Any, parent_ids: Any, max_sequence_lengths: Any, end_token: Any, name: str | None = None
-) -> Any:
+    step_ids: Tensor,
+    parent_ids: Tensor,
+    max_sequence_lengths: Tensor,
+    end_token: Tensor,
+    name: str | None = None,
+) -> Tensor:
     """Returns the sequences that end in each beam, int32 [time, batch, beam]: it follows the parents back."""
     with tf.name_scope(name, 'gather_tree', [step_ids, parent_ids]):
         step_ids, parent_ids = tf.convert_to_tensor(step_ids), tf.convert_to_tensor(parent_ids)
@@ -183,7 +187,7 @@ def gather_tree(
         steps, width = tf.shape(step_ids)[0], tf.shape(step_ids)[2]
         inside = tf.range(steps)[:, None] < tf.convert_to_tensor(max_sequence_lengths)[None]
 
-        def back(before: Any, now: Any) -> Any:
+        def back(before: Tensor, now: Tensor) -> Tensor:
             """Returns the beams of a step, and the ids there."""
             parents, _ = before
             ids, above, is_inside = now
@@ -201,14 +205,14 @@ def gather_tree(
         return found
 
 
-def tile_batch(t: Any, multiplier: Any, name: str | None = None) -> Any:
+def tile_batch(t: Tensor, multiplier: int | Tensor, name: str | None = None) -> Nested:
     """Returns [batch * multiplier, ...]: each entry of a batch `multiplier` times in a row.
 
     Raises:
       ValueError: if a number of axes is unknown, or 0.
     """
 
-    def repeated(value: Any) -> Any:
+    def repeated(value: Tensor) -> Tensor:
         value = tf.convert_to_tensor(value, name='t')
         if not value.shape.ndims:
             raise ValueError('t must have statically known rank, and at least one axis.')

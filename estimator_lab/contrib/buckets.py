@@ -9,27 +9,27 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Nested, Operation, Tensor, tf
 
 # Of `tf.train.batch`: how it accepts dictionaries and sparse tensors.
 _batching: Any = importlib.import_module('tensorflow.python.training.input')
 
 
 def bucket(
-    tensors: Any,
-    which_bucket: Any,
-    batch_size: Any,
+    tensors: Nested,
+    which_bucket: Tensor,
+    batch_size: int | Tensor,
     num_buckets: int,
     num_threads: int = 1,
     capacity: int = 32,
     bucket_capacities: Sequence[int] | None = None,
-    shapes: Any = None,
+    shapes: Nested = None,
     dynamic_pad: bool = False,
     allow_smaller_final_batch: bool = False,
-    keep_input: Any = True,
+    keep_input: bool | Tensor = True,
     shared_name: str | None = None,
     name: str | None = None,
-) -> tuple[Any, Any]:
+) -> tuple[Tensor, Nested]:
     """Returns (bucket, batch): the number of a bucket, int32 scalar, and examples that fell into it.
 
     Raises:
@@ -63,7 +63,7 @@ def bucket(
             capacity, [tf.int32, *types], [tf.TensorShape([]), *batched], shared_name=shared_name, name='top'
         )
 
-        def enqueue() -> Any:
+        def enqueue() -> Operation:
             return tf.group(
                 *(
                     tf.cond(tf.equal(which_bucket, n), lambda queue=queue: queue.enqueue(rows), tf.no_op)
@@ -94,17 +94,17 @@ def _run(queue: Any, enqueues: Sequence[Any], filled: Sequence[Any]) -> None:
 
 
 def bucket_by_sequence_length(
-    input_length: Any,
-    tensors: Any,
-    batch_size: Any,
+    input_length: Tensor,
+    tensors: Nested,
+    batch_size: int | Tensor,
     bucket_boundaries: Sequence[int],
     num_threads: int = 1,
     capacity: int = 32,
     bucket_capacities: Sequence[int] | None = None,
-    shapes: Any = None,
+    shapes: Nested = None,
     *rest: Any,
     **more: Any,
-) -> tuple[Any, Any]:
+) -> tuple[Tensor, Nested]:
     """Returns (lengths, batch): int32 [batch], and examples whose lengths are between two boundaries.
 
     For the arguments, see `bucket`. There is one bucket more than boundaries: a length that is a boundary

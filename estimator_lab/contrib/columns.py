@@ -8,7 +8,7 @@ tf.feature_column lack.
 from collections.abc import Sequence
 from typing import Any
 
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import DType, Initializer, Tensor, tf
 
 _COLUMNS = tf.feature_column
 UNNAMED = 'features'
@@ -19,15 +19,15 @@ def real_valued_column(
     column_name: str,
     dimension: int = 1,
     default_value: Any = None,
-    dtype: Any = tf.float32,
-    normalizer: Any = None,
+    dtype: DType = tf.float32,
+    normalizer: Tensor = None,
 ) -> Any:
     """Returns tf.feature_column.numeric_column for [batch, dimension]; '' names the only feature."""
     return _COLUMNS.numeric_column(column_name or UNNAMED, (dimension,), default_value, dtype, normalizer)
 
 
 def sparse_column_with_hash_bucket(
-    column_name: str, hash_bucket_size: int, combiner: str = 'sum', dtype: Any = tf.string
+    column_name: str, hash_bucket_size: int, combiner: str = 'sum', dtype: DType = tf.string
 ) -> Any:
     """Returns tf.feature_column.categorical_column_with_hash_bucket."""
     _check_combiner(column_name, combiner)
@@ -35,7 +35,7 @@ def sparse_column_with_hash_bucket(
 
 
 def sparse_column_with_integerized_feature(
-    column_name: str, bucket_size: int, combiner: str = 'sum', dtype: Any = tf.int64
+    column_name: str, bucket_size: int, combiner: str = 'sum', dtype: DType = tf.int64
 ) -> Any:
     """Returns tf.feature_column.categorical_column_with_identity."""
     _check_combiner(column_name, combiner)
@@ -47,7 +47,7 @@ def sparse_column_with_keys(
     keys: Sequence[Any],
     default_value: int = -1,
     combiner: str = 'sum',
-    dtype: Any = tf.string,
+    dtype: DType = tf.string,
 ) -> Any:
     """Returns tf.feature_column.categorical_column_with_vocabulary_list."""
     _check_combiner(column_name, combiner)
@@ -55,7 +55,11 @@ def sparse_column_with_keys(
 
 
 def embedding_column(
-    sparse_id_column: Any, dimension: int, combiner: str = 'mean', initializer: Any = None, **more: Any
+    sparse_id_column: Any,
+    dimension: int,
+    combiner: str = 'mean',
+    initializer: Initializer = None,
+    **more: Any,
 ) -> Any:
     """Returns tf.feature_column.embedding_column; the deviation is 1 / sqrt(ids), as in 1.15."""
     if initializer is None:

@@ -15,22 +15,22 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import DType, Nested, Tensor, tf
 
 
-def _mask(lengths: Any, like: Any, dtype: Any) -> Any:
+def _mask(lengths: Tensor, like: Tensor, dtype: DType) -> Tensor:
     """Returns [batch, time]: 1 at steps within the length; `like` has `time` on axis 1."""
     return tf.sequence_mask(tf.cast(lengths, tf.int64), tf.shape(like, out_type=tf.int64)[1], dtype)
 
 
-def crf_unary_score(tag_indices: Any, sequence_lengths: Any, inputs: Any) -> Any:
+def crf_unary_score(tag_indices: Tensor, sequence_lengths: Tensor, inputs: Nested) -> Tensor:
     """Returns the sum of the potentials of given tags, [batch]."""
     mask = _mask(sequence_lengths, inputs, inputs.dtype)
     tags = tag_indices * tf.cast(mask, tag_indices.dtype)
     return tf.reduce_sum(tf.gather(inputs, tags, batch_dims=2) * mask, 1)
 
 
-def crf_binary_score(tag_indices: Any, sequence_lengths: Any, transition_params: Any) -> Any:
+def crf_binary_score(tag_indices: Tensor, sequence_lengths: Tensor, transition_params: Tensor) -> Tensor:
     """Returns the sum of the transitions between given tags, [batch]."""
     mask = _mask(sequence_lengths, tag_indices, transition_params.dtype)
     tags = tag_indices * tf.cast(mask, tag_indices.dtype)
@@ -38,23 +38,25 @@ def crf_binary_score(tag_indices: Any, sequence_lengths: Any, transition_params:
     return tf.reduce_sum(tf.gather_nd(transition_params, pairs) * mask[:, 1:], 1)
 
 
-def crf_sequence_score(inputs: Any, tag_indices: Any, sequence_lengths: Any, transition_params: Any) -> Any:
+def crf_sequence_score(
+    inputs: Nested, tag_indices: Tensor, sequence_lengths: Tensor, transition_params: Tensor
+) -> Tensor:
     """Returns the score of given paths, [batch]; 0 for an empty sequence."""
     return crf_unary_score(tag_indices, sequence_lengths, inputs) + crf_binary_score(
         tag_indices, sequence_lengths, transition_params
     )
 
 
-def _steps(inputs: Any, lengths: Any) -> tuple[Any, Any]:
+def _steps(inputs: Nested, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the potentials of all steps after the first, [time - 1, batch, tags], and their mask."""
     counts = _mask(lengths, inputs, tf.bool)
     return tf.transpose(inputs[:, 1:], [1, 0, 2]), tf.transpose(counts[:, 1:])[..., tf.newaxis]
 
 
-def crf_log_norm(inputs: Any, sequence_lengths: Any, transition_params: Any) -> Any:
+def crf_log_norm(inputs: Nested, sequence_lengths: Tensor, transition_params: Tensor) -> Tensor:
     """Returns log(sum(exp(score))) of all paths, by forward recursion, [batch]; 0 for an empty sequence."""
 
-    def forward(alpha: Any, step: tuple[Any, Any]) -> Any:
+    def forward(alpha: Tensor, step: tuple[Tensor, Tensor]) -> Tensor:
         potentials, counts = step
         grown = potentials + tf.reduce_logsumexp(alpha[:, :, tf.newaxis] + transition_params, 1)
         return tf.where(tf.broadcast_to(counts, tf.shape(grown)), grown, alpha)
@@ -65,8 +67,8 @@ def crf_log_norm(inputs: Any, sequence_lengths: Any, transition_params: Any) -> 
 
 
 def crf_log_likelihood(
-    inputs: Any, tag_indices: Any, sequence_lengths: Any, transition_params: Any = None
-) -> tuple[Any, Any]:
+    inputs: Nested, tag_indices: Tensor, sequence_lengths: Tensor, transition_params: Tensor = None
+) -> tuple[Tensor, Tensor]:
     """Returns the log-likelihood of given paths, [batch], and the transitions.
 
     If `transition_params` is None, they are the new variable `transitions` [tags, tags].
@@ -78,14 +80,16 @@ def crf_log_likelihood(
     return score - crf_log_norm(inputs, sequence_lengths, transition_params), transition_params
 
 
-def crf_decode(potentials: Any, transition_params: Any, sequence_length: Any) -> tuple[Any, Any]:
+def crf_decode(
+    potentials: Tensor, transition_params: Tensor, sequence_length: Tensor
+) -> tuple[Tensor, Tensor]:
     """Returns the best paths, by Viterbi's recursion: tags int32 [batch, time] and their scores [batch].
 
     Tags are 0 after a sequence's length. An empty sequence is decoded as one of a single step, as in 1.15.
     """
     itself = tf.zeros_like(potentials[:, 0], tf.int32) + tf.range(tf.shape(potentials)[2])
 
-    def forward(state: tuple[Any, Any], step: tuple[Any, Any]) -> tuple[Any, Any]:
+    def forward(state: tuple[Tensor, Tensor], step: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         potentials, counts = step
         arrivals = state[0][:, :, tf.newaxis] + transition_params
         counts = tf.broadcast_to(counts, tf.shape(potentials))
@@ -102,7 +106,7 @@ def crf_decode(potentials: Any, transition_params: Any, sequence_length: Any) ->
     return tags * _mask(tf.maximum(sequence_length, 1), potentials, tf.int32), tf.reduce_max(final, 1)
 
 
-def viterbi_decode(score: Any, transition_params: Any) -> tuple[list[int], Any]:
+def viterbi_decode(score: np.ndarray, transition_params: np.ndarray) -> tuple[list[int], Any]:
     """Returns the best path through potentials [time, tags], and its score, computed by NumPy."""
     score, transition_params = np.asarray(score), np.asarray(transition_params)
     best, origins = score[0], []

@@ -8,10 +8,12 @@ import functools
 from typing import Any
 
 from estimator_lab.contrib.rnn import stack_bidirectional_dynamic_rnn
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Initializer, Nested, RNNCell, Tensor, tf
 
 
-def CudnnCompatibleLSTMCell(num_units: int, reuse: bool | None = None, kernel_initializer: Any = None) -> Any:  # noqa: N802 - a class in 1.15
+def CudnnCompatibleLSTMCell(  # noqa: N802 - a class in 1.15
+    num_units: int, reuse: bool | None = None, kernel_initializer: Initializer = None
+) -> RNNCell:
     """Returns the cell of CudnnLSTM: an LSTM without a bias added to the forget gate."""
     return tf.nn.rnn_cell.LSTMCell(
         num_units,
@@ -37,7 +39,7 @@ class CudnnLSTM:
         direction: str = 'unidirectional',
         dropout: float = 0.0,
         seed: int | None = None,
-        kernel_initializer: Any = None,
+        kernel_initializer: Initializer = None,
         name: str | None = None,
         **unused: Any,
     ) -> None:
@@ -53,16 +55,16 @@ class CudnnLSTM:
             for _ in range(self.num_dirs)
         ]
 
-    def state_shape(self, batch_size: Any) -> tuple[list[Any], list[Any]]:
+    def state_shape(self, batch_size: int | Tensor) -> tuple[list[Any], list[Any]]:
         """Returns the shapes of the parts of the state, (output, memory)."""
         shape = [self.num_layers * self.num_dirs, batch_size, self.num_units]
         return shape, list(shape)
 
     def __call__(
         self,
-        inputs: Any,
-        initial_state: tuple[Any, Any] | None = None,
-        sequence_lengths: Any = None,
+        inputs: Nested,
+        initial_state: tuple[Tensor, Tensor] | None = None,
+        sequence_lengths: Tensor = None,
         time_major: bool = True,
         training: Any = True,
     ) -> tuple[Any, tuple[Any, Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import DType, Tensor, tf
 
 Dataset = namedtuple('Dataset', ['data', 'target'])
 Datasets = namedtuple('Datasets', ['train', 'validation', 'test'])
@@ -19,7 +19,7 @@ _LARGEST_DIGIT = 1 << 16  # bytes
 
 
 def load_csv_with_header(
-    filename: str, target_dtype: Any, features_dtype: Any, target_column: int = -1
+    filename: str, target_dtype: DType, features_dtype: DType, target_column: int = -1
 ) -> Dataset:
     """Returns the features and targets of a CSV file whose header starts with its number of rows."""
     header, *rows = _rows(filename)
@@ -29,7 +29,7 @@ def load_csv_with_header(
 
 
 def load_csv_without_header(
-    filename: str, target_dtype: Any, features_dtype: Any, target_column: int = -1
+    filename: str, target_dtype: DType, features_dtype: DType, target_column: int = -1
 ) -> Dataset:
     """Returns the features and targets of a CSV file without a header."""
     return _split(_rows(filename), target_dtype, features_dtype, target_column)
@@ -40,7 +40,7 @@ def _rows(filename: str) -> list[list[str]]:
         return [row for row in csv.reader(file) if row]
 
 
-def _split(rows: list[list[str]], target_dtype: Any, features_dtype: Any, column: int) -> Dataset:
+def _split(rows: list[list[str]], target_dtype: DType, features_dtype: DType, column: int) -> Dataset:
     targets = np.array([row.pop(column) for row in rows], target_dtype)
     return Dataset(data=np.asarray(rows, features_dtype), target=targets)
 
@@ -49,7 +49,12 @@ class DataSet:
     """Images and labels with `next_batch`, as `tf.contrib.learn.datasets.mnist` has them."""
 
     def __init__(
-        self, images: Any, labels: Any, dtype: Any = tf.float32, reshape: bool = True, seed: int | None = None
+        self,
+        images: Tensor,
+        labels: Tensor,
+        dtype: DType = tf.float32,
+        reshape: bool = True,
+        seed: int | None = None,
     ) -> None:
         if len(images) != len(labels):
             raise ValueError(f'images.shape: {images.shape} labels.shape: {labels.shape}')
@@ -78,7 +83,7 @@ def read_data_sets(
     train_dir: str,
     fake_data: bool = False,
     one_hot: bool = False,
-    dtype: Any = tf.float32,
+    dtype: DType = tf.float32,
     reshape: bool = True,
     validation_size: int = 5000,
     seed: int | None = None,

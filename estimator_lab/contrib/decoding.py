@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from estimator_lab.contrib.rnn import transpose_batch_time
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import DType, Nested, RNNCell, Tensor, VariableScope, tf
 
 
 class Decoder:
@@ -17,14 +17,16 @@ class Decoder:
     """
 
     initialize: Callable[..., Any]
-    step: Callable[..., Any]
+    step: Callable[..., Tensor]
     batch_size: Any
-    output_size: Any
-    output_dtype: Any
+    output_size: Nested
+    output_dtype: Nested
     tracks_own_finished = False
     """Whether `finished` may become false again, as beams change places."""
 
-    def finalize(self, outputs: Any, final_state: Any, sequence_lengths: Any) -> tuple[Any, Any]:
+    def finalize(
+        self, outputs: Nested, final_state: Nested, sequence_lengths: Tensor
+    ) -> tuple[Nested, Nested]:
         """Returns the final outputs and state, given the outputs of all steps, time first."""
         return outputs, final_state
 
@@ -33,11 +35,11 @@ def dynamic_decode(
     decoder: Any,
     output_time_major: bool = False,
     impute_finished: bool = False,
-    maximum_iterations: Any = None,
+    maximum_iterations: Tensor = None,
     parallel_iterations: int = 32,
     swap_memory: bool = False,
-    scope: Any = None,
-) -> tuple[Any, Any, Any]:
+    scope: VariableScope = None,
+) -> tuple[Tensor, Nested, Nested]:
     """Runs a decoder to the end of all sequences; returns outputs, final state and lengths, int32 [batch].
 
     Raises:
@@ -52,7 +54,7 @@ def dynamic_decode(
         batch = decoder.batch_size
         length = tf.get_static_value(batch) if tf.is_tensor(batch) else batch
 
-        def array_of(dtype: Any, size: Any) -> Any:
+        def array_of(dtype: DType, size: Any) -> Any:
             shape = tf.TensorShape([length]).concatenate(size)
             return tf.TensorArray(dtype, 0, dynamic_size=True, element_shape=shape)
 
@@ -73,7 +75,14 @@ def dynamic_decode(
 
 
 def _step(
-    decoder: Any, impute: bool, time: Any, arrays: Any, state: Any, inputs: Any, finished: Any, lengths: Any
+    decoder: Any,
+    impute: bool,
+    time: Tensor,
+    arrays: Any,
+    state: Nested,
+    inputs: Nested,
+    finished: Tensor,
+    lengths: Tensor,
 ) -> tuple[Any, ...]:
     """Returns time, arrays, state, inputs, finished and lengths after a step of the decoder."""
     outputs, after, next_inputs, now_finished = decoder.step(time, inputs, state)
@@ -88,7 +97,7 @@ def _step(
     return time + 1, arrays, after, next_inputs, now_finished, lengths
 
 
-def _kept(finished: Any, new: Any, old: Any) -> Any:
+def _kept(finished: Tensor, new: Tensor, old: Tensor) -> Nested:
     """Returns the old state of finished sequences; scalars and arrays have no batch."""
     if isinstance(old, tf.TensorArray):
         return new
@@ -99,14 +108,14 @@ def _kept(finished: Any, new: Any, old: Any) -> Any:
 class BasicDecoderOutput(NamedTuple):
     """The outputs of the cell, or of the output layer, and what the helper sampled from them."""
 
-    rnn_output: Any
-    sample_id: Any
+    rnn_output: Tensor
+    sample_id: Tensor
 
 
 class BasicDecoder(Decoder):
     """A decoder that samples with a helper."""
 
-    def __init__(self, cell: Any, helper: Any, initial_state: Any, output_layer: Any = None) -> None:
+    def __init__(self, cell: RNNCell, helper: Any, initial_state: Nested, output_layer: Any = None) -> None:
         if output_layer is not None and not hasattr(output_layer, 'compute_output_shape'):
             raise TypeError(f'output_layer must be a Layer, received: {type(output_layer)}')
         self._cell = cell
@@ -135,12 +144,14 @@ class BasicDecoder(Decoder):
         of_outputs = tf.nest.map_structure(lambda size: dtype, self.output_size.rnn_output)
         return BasicDecoderOutput(of_outputs, self._helper.sample_ids_dtype)
 
-    def initialize(self, name: str | None = None) -> tuple[Any, Any, Any]:
+    def initialize(self, name: str | None = None) -> tuple[Tensor, Nested, Nested]:
         """Returns (finished, first inputs, first state)."""
         finished, inputs = self._helper.initialize()
         return finished, inputs, self._initial_state
 
-    def step(self, time: Any, inputs: Any, state: Any, name: str | None = None) -> tuple[Any, Any, Any, Any]:
+    def step(
+        self, time: Tensor, inputs: Nested, state: Nested, name: str | None = None
+    ) -> tuple[Nested, Nested, Nested, Tensor]:
         """Returns (outputs, next state, next inputs, finished)."""
         with tf.name_scope(name, 'BasicDecoderStep', (time, inputs)):
             outputs, state = self._cell(inputs, state)
@@ -154,15 +165,15 @@ class BasicDecoder(Decoder):
 
 
 def sequence_loss(
-    logits: Any,
-    targets: Any,
-    weights: Any,
+    logits: Tensor,
+    targets: Tensor,
+    weights: Tensor,
     average_across_timesteps: bool = True,
     average_across_batch: bool = True,
     *,
-    softmax_loss_function: Callable[..., Any] | None = None,
+    softmax_loss_function: Callable[..., Tensor] | None = None,
     name: str | None = None,
-) -> Any:
+) -> Tensor:
     """Returns the weighted cross-entropy of targets [batch, time] under logits [batch, time, classes].
 
     The axes over which it is not averaged remain.

@@ -8,17 +8,17 @@ from collections.abc import Callable
 from typing import Any
 
 from estimator_lab.contrib.rnn import transpose_batch_time
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import DType, Nested, Tensor, tf
 
 
 class Helper:
     """The base class of helpers."""
 
-    batch_size: Any = None
+    batch_size: int | Tensor = None
     sample_ids_shape: Any = tf.TensorShape([])  # without the batch
-    sample_ids_dtype: Any = tf.int32
+    sample_ids_dtype: DType = tf.int32
 
-    def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
+    def sample(self, time: Tensor, outputs: Nested, state: Nested, name: str | None = None) -> Tensor:
         """Returns the classes with the greatest outputs."""
         return tf.argmax(outputs, -1, output_type=tf.int32)
 
@@ -28,11 +28,11 @@ class CustomHelper(Helper):
 
     def __init__(
         self,
-        initialize_fn: Callable[[], tuple[Any, Any]],
-        sample_fn: Callable[..., Any],
-        next_inputs_fn: Callable[..., tuple[Any, Any, Any]],
+        initialize_fn: Callable[[], tuple[Tensor, Nested]],
+        sample_fn: Callable[..., Tensor],
+        next_inputs_fn: Callable[..., tuple[Tensor, Nested, Nested]],
         sample_ids_shape: Any = None,
-        sample_ids_dtype: Any = None,
+        sample_ids_dtype: DType = None,
     ) -> None:
         self._initialize_fn = initialize_fn
         self._sample_fn = sample_fn
@@ -40,19 +40,19 @@ class CustomHelper(Helper):
         self.sample_ids_shape = tf.TensorShape(sample_ids_shape or [])
         self.sample_ids_dtype = sample_ids_dtype or tf.int32
 
-    def initialize(self, name: str | None = None) -> tuple[Any, Any]:
+    def initialize(self, name: str | None = None) -> tuple[Tensor, Nested]:
         """Returns (finished, first inputs)."""
         finished, inputs = self._initialize_fn()
         self.batch_size = tf.size(finished)
         return finished, inputs
 
-    def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
+    def sample(self, time: Tensor, outputs: Nested, state: Nested, name: str | None = None) -> Tensor:
         """Returns the samples of outputs."""
         return self._sample_fn(time=time, outputs=outputs, state=state)
 
     def next_inputs(
-        self, time: Any, outputs: Any, state: Any, sample_ids: Any, name: str | None = None
-    ) -> tuple[Any, Any, Any]:
+        self, time: Tensor, outputs: Nested, state: Nested, sample_ids: Tensor, name: str | None = None
+    ) -> tuple[Tensor, Nested, Nested]:
         """Returns (finished, next inputs, next state)."""
         return self._next_inputs_fn(time=time, outputs=outputs, state=state, sample_ids=sample_ids)
 
@@ -65,7 +65,7 @@ class TrainingHelper(Helper):
     """
 
     def __init__(
-        self, inputs: Any, sequence_length: Any, time_major: bool = False, name: str | None = None
+        self, inputs: Nested, sequence_length: Tensor, time_major: bool = False, name: str | None = None
     ) -> None:
         self.inputs = inputs
         steps = inputs if time_major else tf.nest.map_structure(transpose_batch_time, inputs)
@@ -76,11 +76,11 @@ class TrainingHelper(Helper):
         self._zero_inputs = tf.nest.map_structure(lambda each: tf.zeros_like(each[0]), steps)
         self.batch_size = tf.size(self.sequence_length)
 
-    def initialize(self, name: str | None = None) -> tuple[Any, Any]:
+    def initialize(self, name: str | None = None) -> tuple[Tensor, Nested]:
         """Returns (finished, first inputs)."""
         return self._at(0)
 
-    def _at(self, time: Any) -> tuple[Any, Any]:
+    def _at(self, time: Tensor) -> tuple[Tensor, Nested]:
         """Returns which sequences end before a step, and the inputs of the step, zeros after the last one."""
         finished = time >= tf.cast(self.sequence_length, tf.int32)
         inputs = tf.cond(
@@ -91,13 +91,13 @@ class TrainingHelper(Helper):
         return finished, inputs
 
     def next_inputs(
-        self, time: Any, outputs: Any, state: Any, sample_ids: Any = None, name: str | None = None
-    ) -> tuple[Any, Any, Any]:
+        self, time: Tensor, outputs: Nested, state: Nested, sample_ids: Tensor = None, name: str | None = None
+    ) -> tuple[Tensor, Nested, Nested]:
         """Returns (finished, next inputs, state)."""
         return *self._at(time + 1), state
 
 
-def _array_of_steps(values: Any) -> Any:
+def _array_of_steps(values: Tensor) -> Any:
     # The last step may be read twice.
     array = tf.TensorArray(
         values.dtype, tf.shape(values)[0], element_shape=values.shape[1:], clear_after_read=False
@@ -105,14 +105,14 @@ def _array_of_steps(values: Any) -> Any:
     return array.unstack(values)
 
 
-def embedding_function(embedding: Any) -> Callable[[Any], Any]:
+def embedding_function(embedding: Tensor | Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """Returns a function from ids to vectors, given a table or such a function."""
     if callable(embedding):
         return embedding
     return lambda ids: tf.nn.embedding_lookup(embedding, ids)
 
 
-def start_and_end(start_tokens: Any, end_token: Any) -> tuple[Any, Any]:
+def start_and_end(start_tokens: Tensor, end_token: Tensor) -> tuple[Tensor, Nested]:
     """Returns both as int32 tensors, a vector and a scalar; raises ValueError for other shapes."""
     start = tf.convert_to_tensor(start_tokens, tf.int32, name='start_tokens')
     end = tf.convert_to_tensor(end_token, tf.int32, name='end_token')
@@ -130,19 +130,21 @@ class GreedyEmbeddingHelper(Helper):
       ValueError: if start_tokens is not a vector, or end_token not a scalar.
     """
 
-    def __init__(self, embedding: Any, start_tokens: Any, end_token: Any) -> None:
+    def __init__(
+        self, embedding: Tensor | Callable[[Tensor], Tensor], start_tokens: Tensor, end_token: Tensor
+    ) -> None:
         self._embedding_fn = embedding_function(embedding)
         self._start_tokens, self._end_token = start_and_end(start_tokens, end_token)
         self.batch_size = tf.size(self._start_tokens)
         self._start_inputs = self._embedding_fn(self._start_tokens)
 
-    def initialize(self, name: str | None = None) -> tuple[Any, Any]:
+    def initialize(self, name: str | None = None) -> tuple[Tensor, Nested]:
         """Returns (finished, first inputs)."""
         return tf.zeros_like(self._start_tokens, tf.bool), self._start_inputs
 
     def next_inputs(
-        self, time: Any, outputs: Any, state: Any, sample_ids: Any, name: str | None = None
-    ) -> tuple[Any, Any, Any]:
+        self, time: Tensor, outputs: Nested, state: Nested, sample_ids: Tensor, name: str | None = None
+    ) -> tuple[Tensor, Nested, Nested]:
         """Returns (finished, next inputs, state)."""
         finished = tf.equal(sample_ids, self._end_token)
         inputs = tf.cond(
@@ -156,17 +158,17 @@ class SampleEmbeddingHelper(GreedyEmbeddingHelper):
 
     def __init__(
         self,
-        embedding: Any,
-        start_tokens: Any,
-        end_token: Any,
-        softmax_temperature: Any = None,
+        embedding: Tensor | Callable[[Tensor], Tensor],
+        start_tokens: Tensor,
+        end_token: Tensor,
+        softmax_temperature: Tensor = None,
         seed: int | None = None,
     ) -> None:
         super().__init__(embedding, start_tokens, end_token)
         self._temperature = softmax_temperature
         self._seed = seed
 
-    def sample(self, time: Any, outputs: Any, state: Any, name: str | None = None) -> Any:
+    def sample(self, time: Tensor, outputs: Nested, state: Nested, name: str | None = None) -> Tensor:
         """Returns sampled classes, int32 [batch]."""
         logits = outputs if self._temperature is None else outputs / self._temperature
         return tf.random.categorical(logits, 1, dtype=tf.int32, seed=self._seed)[:, 0]

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Estimator, EstimatorSpec, Features, Optimizer, RunConfig, Tensor, tf
 
 _MEAN = tf.losses.Reduction.SUM_OVER_BATCH_SIZE
 _REDUCTIONS = {tf.losses.Reduction.SUM: 'sum', _MEAN: 'sum_over_batch_size'}
@@ -22,12 +22,12 @@ def _head(kind: str, /, *args: Any, **kwargs: Any) -> Any:
     class Head(base):  # type: ignore[misc,valid-type]
         def create_estimator_spec(
             self,
-            features: Any,
+            features: Features,
             mode: str,
-            logits: Any,
-            labels: Any = None,
-            optimizer: Any = None,
-            train_op_fn: Callable[[Any], Any] | None = None,
+            logits: Tensor,
+            labels: Tensor = None,
+            optimizer: Optimizer = None,
+            train_op_fn: Callable[[Tensor], Tensor] | None = None,
             **more: Any,
         ) -> Any:
             """Returns the EstimatorSpec; for training, exactly one of optimizer and train_op_fn is given."""
@@ -39,11 +39,11 @@ def _head(kind: str, /, *args: Any, **kwargs: Any) -> Any:
                 features, mode, logits, labels, optimizer=optimizer, train_op_fn=train_op_fn, **more
             )
 
-        def create_loss(self, features: Any, mode: str, logits: Any, labels: Any) -> list[Any]:
+        def create_loss(self, features: Features, mode: str, logits: Tensor, labels: Tensor) -> list[Tensor]:
             """Returns the loss, first as in TensorFlow 1's LossSpec."""
             return [self.loss(labels, logits, features, mode)]
 
-        def predictions(self, logits: Any, keys: Any = None) -> Any:
+        def predictions(self, logits: Tensor, keys: Any = None) -> Any:
             """Returns the predictions of TensorFlow 1's head: a head of labels has no `classes`."""
             if keys is None and kind == 'MultiLabelHead':
                 keys = ['logits', 'probabilities']
@@ -98,7 +98,7 @@ def multi_head(heads: Sequence[Any], head_weights: Sequence[float] | None = None
 
 
 def forward_features(
-    estimator: Any,
+    estimator: Estimator,
     keys: str | Sequence[str] | None = None,
     sparse_default_values: Mapping[str, Any] | None = None,
 ) -> Any:
@@ -109,7 +109,7 @@ def forward_features(
     wanted = [keys] if isinstance(keys, str) else keys
     defaults = sparse_default_values or {}
 
-    def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
+    def model_fn(features: Features, labels: Tensor, mode: str, config: RunConfig) -> EstimatorSpec:
         spec = estimator.model_fn(features, labels, mode, config)
         if spec.predictions is None:
             return spec
@@ -129,8 +129,8 @@ def forward_features(
 
 
 def replicate_model_fn(
-    model_fn: Callable[..., Any], loss_reduction: Any = None, devices: Sequence[str] | None = None
-) -> Callable[..., Any]:
+    model_fn: Callable[..., EstimatorSpec], loss_reduction: Any = None, devices: Sequence[str] | None = None
+) -> Callable[..., EstimatorSpec]:
     """Returns `model_fn`, which uses one device; a warning says so if there are several GPUs."""
     count = len(devices or tf.config.list_physical_devices('GPU'))
     if count > 1:

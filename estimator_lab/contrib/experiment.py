@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.contrib.learn_estimator import Fitting
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Estimator, RunConfig, Session, SessionRunHook, tf
 
 
 def make_export_strategy(
@@ -32,14 +32,14 @@ class Experiment:
 
     def __init__(
         self,
-        estimator: Any,
+        estimator: Estimator,
         train_input_fn: Callable[[], Any],
         eval_input_fn: Callable[[], Any],
         eval_metrics: Any = None,
         train_steps: int | None = None,
         eval_steps: int | None = 100,
-        train_monitors: Sequence[Any] | None = None,
-        eval_hooks: Sequence[Any] | None = None,
+        train_monitors: Sequence[SessionRunHook] | None = None,
+        eval_hooks: Sequence[SessionRunHook] | None = None,
         local_eval_frequency: int | None = None,
         eval_delay_secs: int = 120,
         continuous_eval_throttle_secs: int = 60,
@@ -131,7 +131,7 @@ class _AfterSaving(tf.train.CheckpointSaverListener):
         self._function = function
         self._timer = tf.train.SecondOrStepTimer(every_steps=least_steps)
 
-    def after_save(self, session: Any, global_step_value: int) -> None:
+    def after_save(self, session: Session, global_step_value: int) -> None:
         if self._timer.should_trigger_for_step(global_step_value):
             self._timer.update_last_triggered_step(global_step_value)
             self._function()
@@ -141,7 +141,7 @@ def run(
     experiment_fn: Callable[..., Experiment],
     output_dir: str | None = None,
     schedule: str | None = None,
-    run_config: Any = None,
+    run_config: RunConfig = None,
     hparams: Any = None,
 ) -> Any:
     """Makes an experiment and runs a method of it, as `tf.contrib.learn.learn_runner.run`.

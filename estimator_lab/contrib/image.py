@@ -4,18 +4,16 @@ A transformation is 8 numbers a0, a1, a2, b0, b1, b2, c0, c1: the output pixel (
 ((a0 x + a1 y + a2) / k, (b0 x + b1 y + b2) / k) with k = c0 x + c1 y + 1.
 """
 
-from typing import Any
-
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Tensor, tf
 
 
 def transform(
-    images: Any,
-    transforms: Any,
+    images: Tensor,
+    transforms: Tensor,
     interpolation: str = 'NEAREST',
-    output_shape: Any = None,
+    output_shape: Tensor = None,
     name: str | None = None,
-) -> Any:
+) -> Tensor:
     """Applies projective transformations; pixels outside of an image are 0.
 
     Raises:
@@ -39,7 +37,7 @@ def transform(
         return found if axes == 4 else found[0] if axes == 3 else found[0, :, :, 0]
 
 
-def rotate(images: Any, angles: Any, interpolation: str = 'NEAREST', name: str | None = None) -> Any:
+def rotate(images: Tensor, angles: Tensor, interpolation: str = 'NEAREST', name: str | None = None) -> Tensor:
     """Rotates images about their centres, counter-clockwise by angles in radians, a scalar or [batch]."""
     with tf.name_scope(name, 'rotate'):
         images = tf.convert_to_tensor(images)
@@ -48,15 +46,17 @@ def rotate(images: Any, angles: Any, interpolation: str = 'NEAREST', name: str |
         return transform(images, angles_to_projective_transforms(angles, height, width), interpolation)
 
 
-def translate(images: Any, translations: Any, interpolation: str = 'NEAREST', name: str | None = None) -> Any:
+def translate(
+    images: Tensor, translations: Tensor, interpolation: str = 'NEAREST', name: str | None = None
+) -> Tensor:
     """Moves images by (dx, dy), float [2] or [batch, 2]."""
     with tf.name_scope(name, 'translate'):
         return transform(images, translations_to_projective_transforms(translations), interpolation)
 
 
 def angles_to_projective_transforms(
-    angles: Any, image_height: Any, image_width: Any, name: str | None = None
-) -> Any:
+    angles: Tensor, image_height: Tensor, image_width: Tensor, name: str | None = None
+) -> Tensor:
     """Returns the transformations [batch, 8] for rotations about the centre by radians [batch]."""
     with tf.name_scope(name, 'angles_to_projective_transforms'):
         angles = tf.reshape(tf.convert_to_tensor(angles, dtype=tf.float32), [-1])
@@ -67,7 +67,7 @@ def angles_to_projective_transforms(
         return tf.stack([cos, -sin, x, sin, cos, y, zero, zero], 1)
 
 
-def translations_to_projective_transforms(translations: Any, name: str | None = None) -> Any:
+def translations_to_projective_transforms(translations: Tensor, name: str | None = None) -> Tensor:
     """Returns the transformations [batch, 8] for moves by (dx, dy), float [2] or [batch, 2]."""
     with tf.name_scope(name, 'translations_to_projective_transforms'):
         moves = tf.reshape(tf.convert_to_tensor(translations, dtype=tf.float32), [-1, 2])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from estimator_lab.contrib.predictor import DEFAULT_KEY
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Nested, SessionRunHook, Tensor, tf
 
 _LABELS = ('labels', 'label', 'targets', 'target')
 
@@ -45,12 +45,12 @@ class ModelFnOps(NamedTuple):
 
     mode: str
     predictions: Any = None
-    loss: Any = None
+    loss: Tensor = None
     train_op: Any = None
     eval_metric_ops: Mapping[Any, Any] | None = None
     output_alternatives: Mapping[Any, Any] | None = None
-    training_chief_hooks: Sequence[Any] | None = None
-    training_hooks: Sequence[Any] | None = None
+    training_chief_hooks: Sequence[SessionRunHook] | None = None
+    training_hooks: Sequence[SessionRunHook] | None = None
     scaffold: Any = None
 
     def estimator_spec(self) -> Any:
@@ -78,7 +78,7 @@ class ModelFnOps(NamedTuple):
         )
 
 
-def _tensors(values: Any) -> Any:
+def _tensors(values: Tensor) -> Any:
     if isinstance(values, Mapping):
         return {name: _tensors(value) for name, value in values.items()}
     return values if values is None or isinstance(values, tf.SparseTensor) else tf.convert_to_tensor(values)
@@ -149,7 +149,7 @@ class MetricSpec:
     label_key: str | None = None
     weight_key: str | None = None
 
-    def create_metric_ops(self, inputs: Any, labels: Any, predictions: Any) -> Any:
+    def create_metric_ops(self, inputs: Nested, labels: Tensor, predictions: Any) -> Any:
         """Returns the metric of these features, labels and predictions, each a tensor or a mapping of them.
 
         Raises:
@@ -168,7 +168,7 @@ class MetricSpec:
         return self.metric_fn(**arguments)
 
 
-def _chosen(kind: str, values: Any, key: str | None) -> Any:
+def _chosen(kind: str, values: Tensor, key: str | None) -> Any:
     if not isinstance(values, Mapping):
         return values
     if key is None and len(values) > 1:

@@ -28,7 +28,7 @@ class _Canned(Fitting):
         settings['loss_reduction'] = tf.losses.Reduction.SUM_OVER_BATCH_SIZE  # tf.estimator's is the sum
         super().__init__(*args, **{name: value for name, value in settings.items() if value is not None})
 
-    def _input(self, input_fn: Any, x: Any, y: Any, batch_size: Any, is_training: bool = False) -> Any:
+    def _input(self, input_fn: Any, x: Any, y: Any, batch_size: int | None, is_training: bool = False) -> Any:
         inner = super()._input(input_fn, x, y, batch_size, is_training)
 
         def named() -> Any:

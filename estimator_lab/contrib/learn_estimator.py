@@ -6,7 +6,17 @@ from typing import Any
 
 from estimator_lab.contrib.learn import MetricSpec, ModelFnOps
 from estimator_lab.contrib.learn_input import InputFnOps, array_input_fn
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import (
+    EstimatorSpec,
+    Features,
+    Nested,
+    RunConfig,
+    SessionRunContext,
+    SessionRunHook,
+    SessionRunValues,
+    Tensor,
+    tf,
+)
 
 _InputFn = Callable[[], Any]
 _Metrics = Mapping[Any, Any]  # {name, or (name, key of the prediction): metric}
@@ -30,7 +40,7 @@ class Fitting(tf.estimator.Estimator):
         input_fn: _InputFn | None = None,
         steps: int | None = None,
         batch_size: int | None = None,
-        monitors: Iterable[Any] | None = None,
+        monitors: Iterable[SessionRunHook] | None = None,
         max_steps: int | None = None,
     ) -> Any:
         """Trains, and returns this Estimator."""
@@ -49,7 +59,7 @@ class Fitting(tf.estimator.Estimator):
         metrics: _Metrics | None = None,
         name: str | None = None,
         checkpoint_path: str | None = None,
-        hooks: Sequence[Any] | None = None,
+        hooks: Sequence[SessionRunHook] | None = None,
         log_progress: bool = True,
     ) -> Any:
         """Returns the metrics of a checkpoint, with `loss` and `global_step`."""
@@ -109,20 +119,22 @@ class Fitting(tf.estimator.Estimator):
     def _assert_members_are_not_overridden(self) -> None:
         """Allows `evaluate` and `predict`, whose new arguments have names of their own."""
 
-    def _input(self, input_fn: Any, x: Any, y: Any, batch_size: Any, is_training: bool = False) -> _InputFn:
+    def _input(
+        self, input_fn: Any, x: Any, y: Any, batch_size: int | None, is_training: bool = False
+    ) -> _InputFn:
         return input_fn or array_input_fn(x, y, batch_size, is_training)
 
-    def _outputs(self, predictions: Any, names: Sequence[str] | None) -> Any:
+    def _outputs(self, predictions: Nested, names: Sequence[str] | None) -> Any:
         """Returns the predictions with these names, or all."""
         predictions = self._renamed(predictions)
         return {name: predictions[name] for name in names} if names else predictions
 
-    def _renamed(self, predictions: Any) -> Any:
+    def _renamed(self, predictions: Nested) -> Any:
         """Returns the predictions under the names of 1.15."""
         return predictions
 
     def _metric_fn(self, metrics: _Metrics) -> Callable[..., Any]:
-        def metric_fn(features: Any, labels: Any, predictions: Any) -> dict[str, Any]:
+        def metric_fn(features: Features, labels: Tensor, predictions: Nested) -> dict[str, Any]:
             predictions = self._renamed(predictions)
             found = {}
             for key, metric in metrics.items():
@@ -144,13 +156,15 @@ class Estimator(Fitting):
         self,
         model_fn: Callable[..., Any],
         model_dir: str | None = None,
-        config: Any = None,
+        config: RunConfig = None,
         params: Any = None,
     ) -> None:
         self._function = model_fn
         super().__init__(self._spec, model_dir, config, params)
 
-    def _spec(self, features: Any, labels: Any, mode: str, params: Any, config: Any) -> Any:
+    def _spec(
+        self, features: Features, labels: Tensor, mode: str, params: Any, config: RunConfig
+    ) -> EstimatorSpec:
         """Calls the model function; returns a tf.estimator.EstimatorSpec."""
         settings = {'mode': mode, 'params': params, 'config': config, 'model_dir': self.model_dir}
         accepted = inspect.signature(self._function).parameters
@@ -172,6 +186,6 @@ class _OneBatchOfConstants(tf.train.SessionRunHook):
             operation.type.startswith('IteratorGetNext') for operation in graph.get_operations()
         )
 
-    def after_run(self, run_context: Any, run_values: Any) -> None:
+    def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         if not self._ends:
             run_context.request_stop()

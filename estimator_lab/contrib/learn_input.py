@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from estimator_lab.contrib.columns import real_valued_column
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Features, Tensor, tf
 
 # As in 1.15, these shuffle unless the program says otherwise.
 numpy_input_fn = functools.partial(tf.estimator.inputs.numpy_input_fn, shuffle=True)
@@ -20,8 +20,8 @@ class InputFnOps(NamedTuple):
     `features` are the model's; `default_inputs` are the placeholders that they are made of, by name.
     """
 
-    features: Any
-    labels: Any
+    features: Features
+    labels: Tensor
     default_inputs: Any
 
 
@@ -75,7 +75,7 @@ def read_keyed_batch_examples(
     queue_capacity: int = 10000,
     num_threads: int = 1,
     read_batch_size: int = 1,
-    parse_fn: Callable[[Any], Any] | None = None,
+    parse_fn: Callable[[Tensor], Tensor] | None = None,
     name: str | None = None,
     seed: int | None = None,
 ) -> tuple[Any, Any]:
@@ -141,7 +141,7 @@ def read_batch_features(*args: Any, **settings: Any) -> Any:
 
 
 def read_batch_record_features(
-    file_pattern: Any, batch_size: int, features: Any, *args: Any, **more: Any
+    file_pattern: Any, batch_size: int, features: Features, *args: Any, **more: Any
 ) -> Any:
     """Returns the features of `read_keyed_batch_features` for TFRecord files."""
     return read_batch_features(file_pattern, batch_size, features, tf.TFRecordReader, *args, **more)

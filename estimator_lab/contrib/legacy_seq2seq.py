@@ -8,27 +8,26 @@ input; only the first of the `decoder_inputs` is then used. Variable names and n
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from estimator_lab.contrib.rnn import EmbeddingWrapper, OutputProjectionWrapper, linear
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import DType, Nested, RNNCell, Tensor, Variable, VariableScope, tf
 
-_Loop = Callable[[Any, int], Any]
-_Steps = Sequence[Any]
-_Decoded = tuple[list[Any], Any]
+_Loop = Callable[[Tensor, int], Tensor]
+_Steps = Sequence[Tensor]
+_Decoded = tuple[list[Tensor], Nested]
 
 
 def rnn_decoder(
     decoder_inputs: _Steps,
-    initial_state: Any,
-    cell: Any,
+    initial_state: Nested,
+    cell: RNNCell,
     loop_function: _Loop | None = None,
-    scope: Any = None,
+    scope: VariableScope = None,
 ) -> _Decoded:
     """Runs a cell over the inputs, starting from a state."""
     with tf.variable_scope(scope or 'rnn_decoder'):
         state = initial_state
-        outputs: list[Any] = []
+        outputs: list[Nested] = []
         for step, value in enumerate(decoder_inputs):
             fed = _fed(loop_function, outputs, step, value)
             if step:
@@ -38,7 +37,7 @@ def rnn_decoder(
     return outputs, state
 
 
-def _fed(loop_function: _Loop | None, outputs: _Steps, step: int, value: Any) -> Any:
+def _fed(loop_function: _Loop | None, outputs: _Steps, step: int, value: Tensor) -> Tensor:
     """Returns the input of a step: `value`, or what `loop_function` makes of the previous output."""
     if loop_function is None or not step:
         return value
@@ -47,7 +46,11 @@ def _fed(loop_function: _Loop | None, outputs: _Steps, step: int, value: Any) ->
 
 
 def basic_rnn_seq2seq(
-    encoder_inputs: _Steps, decoder_inputs: _Steps, cell: Any, dtype: Any = tf.float32, scope: Any = None
+    encoder_inputs: _Steps,
+    decoder_inputs: _Steps,
+    cell: RNNCell,
+    dtype: DType = tf.float32,
+    scope: VariableScope = None,
 ) -> _Decoded:
     """Decodes from the final state of an encoder: the same cell with other weights."""
     with tf.variable_scope(scope or 'basic_rnn_seq2seq'):
@@ -58,10 +61,10 @@ def basic_rnn_seq2seq(
 def tied_rnn_seq2seq(
     encoder_inputs: _Steps,
     decoder_inputs: _Steps,
-    cell: Any,
+    cell: RNNCell,
     loop_function: _Loop | None = None,
-    dtype: Any = tf.float32,
-    scope: Any = None,
+    dtype: DType = tf.float32,
+    scope: VariableScope = None,
 ) -> _Decoded:
     """Encodes and decodes with one cell and its weights."""
     with tf.variable_scope('combined_tied_rnn_seq2seq'):
@@ -73,14 +76,14 @@ def tied_rnn_seq2seq(
 
 def embedding_rnn_decoder(
     decoder_inputs: _Steps,
-    initial_state: Any,
-    cell: Any,
+    initial_state: Nested,
+    cell: RNNCell,
     num_symbols: int,
     embedding_size: int,
-    output_projection: Any = None,
+    output_projection: tuple[Tensor, Tensor] | None = None,
     feed_previous: bool = False,
     update_embedding_for_previous: bool = True,
-    scope: Any = None,
+    scope: VariableScope = None,
 ) -> _Decoded:
     """Decodes symbols, which it embeds; with `feed_previous`, each input is the likeliest previous symbol."""
     with tf.variable_scope(scope or 'embedding_rnn_decoder'):
@@ -90,10 +93,10 @@ def embedding_rnn_decoder(
         return rnn_decoder(embedded, initial_state, cell, loop)
 
 
-def _likeliest(table: Any, output_projection: Any, updates: bool) -> _Loop:
+def _likeliest(table: Variable, output_projection: tuple[Tensor, Tensor] | None, updates: bool) -> _Loop:
     """Returns the loop function that embeds the likeliest symbol of an output."""
 
-    def loop_function(previous: Any, _: int) -> Any:
+    def loop_function(previous: Tensor, _: int) -> Tensor:
         if output_projection is not None:
             previous = tf.nn.xw_plus_b(previous, *output_projection)
         embedded = tf.nn.embedding_lookup(table, tf.argmax(previous, 1))
@@ -104,14 +107,14 @@ def _likeliest(table: Any, output_projection: Any, updates: bool) -> _Loop:
 
 def attention_decoder(
     decoder_inputs: _Steps,
-    initial_state: Any,
-    attention_states: Any,
-    cell: Any,
+    initial_state: Nested,
+    attention_states: Tensor,
+    cell: RNNCell,
     output_size: int | None = None,
     num_heads: int = 1,
     loop_function: _Loop | None = None,
-    dtype: Any = None,
-    scope: Any = None,
+    dtype: DType = None,
+    scope: VariableScope = None,
     initial_state_attention: bool = False,
 ) -> _Decoded:
     """Decodes with attention (Vinyals et al. 2015, arXiv 1412.7449, equation 3).
@@ -135,7 +138,7 @@ def attention_decoder(
             features = tf.nn.conv2d(rows, kernel, [1, 1, 1, 1], 'SAME')
             heads.append((features, tf.get_variable(f'AttnV_{head}', [size])))
 
-        def attend(state: Any) -> list[Any]:
+        def attend(state: Nested) -> list[Tensor]:
             query, found = tf.concat(tf.nest.flatten(state), 1), []
             for head, (features, v) in enumerate(heads):
                 with tf.variable_scope(f'Attention_{head}'):
@@ -146,7 +149,7 @@ def attention_decoder(
             return found
 
         state = initial_state
-        outputs: list[Any] = []
+        outputs: list[Nested] = []
         zeros = tf.zeros([tf.shape(decoder_inputs[0])[0], size], attention_states.dtype)
         attended = attend(state) if initial_state_attention else [zeros] * num_heads
         for step, value in enumerate(decoder_inputs):
@@ -163,18 +166,18 @@ def attention_decoder(
 
 def embedding_attention_decoder(
     decoder_inputs: _Steps,
-    initial_state: Any,
-    attention_states: Any,
-    cell: Any,
+    initial_state: Nested,
+    attention_states: Tensor,
+    cell: RNNCell,
     num_symbols: int,
     embedding_size: int,
     num_heads: int = 1,
     output_size: int | None = None,
-    output_projection: Any = None,
+    output_projection: tuple[Tensor, Tensor] | None = None,
     feed_previous: bool = False,
     update_embedding_for_previous: bool = True,
-    dtype: Any = None,
-    scope: Any = None,
+    dtype: DType = None,
+    scope: VariableScope = None,
     initial_state_attention: bool = False,
 ) -> _Decoded:
     """Decodes symbols, as `embedding_rnn_decoder`, with attention, as `attention_decoder`."""
@@ -196,14 +199,14 @@ def embedding_attention_decoder(
 def embedding_rnn_seq2seq(
     encoder_inputs: _Steps,
     decoder_inputs: _Steps,
-    cell: Any,
+    cell: RNNCell,
     num_encoder_symbols: int,
     num_decoder_symbols: int,
     embedding_size: int,
-    output_projection: Any = None,
-    feed_previous: Any = False,
-    dtype: Any = None,
-    scope: Any = None,
+    output_projection: tuple[Tensor, Tensor] | None = None,
+    feed_previous: bool | Tensor = False,
+    dtype: DType = None,
+    scope: VariableScope = None,
 ) -> _Decoded:
     """Encodes symbols, and decodes symbols from the final state; `feed_previous` may be a bool tensor.
 
@@ -227,15 +230,15 @@ def embedding_rnn_seq2seq(
 def embedding_attention_seq2seq(
     encoder_inputs: _Steps,
     decoder_inputs: _Steps,
-    cell: Any,
+    cell: RNNCell,
     num_encoder_symbols: int,
     num_decoder_symbols: int,
     embedding_size: int,
     num_heads: int = 1,
-    output_projection: Any = None,
-    feed_previous: Any = False,
-    dtype: Any = None,
-    scope: Any = None,
+    output_projection: tuple[Tensor, Tensor] | None = None,
+    feed_previous: bool | Tensor = False,
+    dtype: DType = None,
+    scope: VariableScope = None,
     initial_state_attention: bool = False,
 ) -> _Decoded:
     """Encodes and decodes as `embedding_rnn_seq2seq`, with attention to the outputs of the encoder."""
@@ -257,7 +260,7 @@ def embedding_attention_seq2seq(
         return _decoded(decode, feed_previous)
 
 
-def _decoded(decode: Callable[[bool, bool], _Decoded], feed_previous: Any) -> _Decoded:
+def _decoded(decode: Callable[[bool, bool], _Decoded], feed_previous: bool | Tensor) -> _Decoded:
     """Decodes with or without feeding the previous symbol, or with both and a choice in the graph."""
     if isinstance(feed_previous, bool):
         return decode(feed_previous, True)
@@ -275,9 +278,9 @@ def sequence_loss_by_example(
     targets: _Steps,
     weights: _Steps,
     average_across_timesteps: bool = True,
-    softmax_loss_function: Callable[..., Any] | None = None,
+    softmax_loss_function: Callable[..., Tensor] | None = None,
     name: str | None = None,
-) -> Any:
+) -> Tensor:
     """Returns the weighted cross-entropy of each sequence, [batch], by logits [batch, symbols] of each step.
 
     Raises:
@@ -300,9 +303,9 @@ def sequence_loss(
     weights: _Steps,
     average_across_timesteps: bool = True,
     average_across_batch: bool = True,
-    softmax_loss_function: Callable[..., Any] | None = None,
+    softmax_loss_function: Callable[..., Tensor] | None = None,
     name: str | None = None,
-) -> Any:
+) -> Tensor:
     """Returns the sum of `sequence_loss_by_example`, or its mean over the batch."""
     with tf.name_scope(name, 'sequence_loss', [*logits, *targets, *weights]):
         losses = sequence_loss_by_example(

@@ -1,10 +1,10 @@
 """Optimizers of ``tf.contrib.opt``, and one of ``tf.contrib.estimator`` that clips gradients."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Operation, Optimizer, Tensor, Variable, tf
 
 _Mixin: Any = object  # whose super() is an optimizer
 
@@ -12,7 +12,7 @@ _Mixin: Any = object  # whose super() is an optimizer
 class _Around(tf.train.Optimizer):
     """An optimizer with the gradients, slots and variables of another one."""
 
-    def __init__(self, optimizer: Any, name: str) -> None:
+    def __init__(self, optimizer: Optimizer, name: str) -> None:
         super().__init__(use_locking=False, name=name)
         self._optimizer = optimizer
 
@@ -25,22 +25,24 @@ class _Around(tf.train.Optimizer):
     def get_slot_names(self, *args: Any, **kwargs: Any) -> Any:
         return self._optimizer.get_slot_names(*args, **kwargs)
 
-    def variables(self) -> Any:
+    def variables(self) -> list[Variable]:
         return self._optimizer.variables()
 
 
 class _Clipped(_Around):
-    def __init__(self, optimizer: Any, clip_norm: float) -> None:
+    def __init__(self, optimizer: Optimizer, clip_norm: float) -> None:
         super().__init__(optimizer, f'ClipByNorm{optimizer.get_name()}')
         self._clip_norm = clip_norm
 
-    def apply_gradients(self, grads_and_vars: Any, *args: Any, **kwargs: Any) -> Any:
+    def apply_gradients(
+        self, grads_and_vars: Iterable[tuple[Tensor, Variable]], *args: Any, **kwargs: Any
+    ) -> Operation:
         gradients, variables = zip(*grads_and_vars, strict=True)
         clipped, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
         return self._optimizer.apply_gradients(zip(clipped, variables, strict=True), *args, **kwargs)
 
 
-def clip_gradients_by_norm(optimizer: Any, clip_norm: float) -> Any:
+def clip_gradients_by_norm(optimizer: Optimizer, clip_norm: float) -> Optimizer:
     """Returns an optimizer that first scales all gradients to a global norm of at most `clip_norm`."""
     return _Clipped(optimizer, clip_norm)
 
@@ -52,19 +54,25 @@ class DecoupledWeightDecayExtension(_Mixin):
     precedes the step of the optimizer.
     """
 
-    def __init__(self, weight_decay: Any, *args: Any, **kwargs: Any) -> None:
-        self._decayed: list[Any] | None = None
+    def __init__(self, weight_decay: Tensor, *args: Any, **kwargs: Any) -> None:
+        self._decayed: list[Variable] | None = None
         self._weight_decay = weight_decay
         super().__init__(*args, **kwargs)
 
-    def minimize(self, loss: Any, *args: Any, decay_var_list: Any = None, **kwargs: Any) -> Any:
+    def minimize(
+        self, loss: Tensor, *args: Any, decay_var_list: Iterable[Variable] | None = None, **kwargs: Any
+    ) -> Operation:
         """Minimizes as the optimizer does; if `decay_var_list` is given, only its variables decay."""
         self._decayed = list(decay_var_list) if decay_var_list else None
         return super().minimize(loss, *args, **kwargs)
 
     def apply_gradients(
-        self, grads_and_vars: Any, *args: Any, decay_var_list: Any = None, **kwargs: Any
-    ) -> Any:
+        self,
+        grads_and_vars: Iterable[tuple[Tensor, Variable]],
+        *args: Any,
+        decay_var_list: Iterable[Variable] | None = None,
+        **kwargs: Any,
+    ) -> Operation:
         """Applies gradients as the optimizer does; if `decay_var_list` is given, only its variables decay."""
         if decay_var_list:
             self._decayed = list(decay_var_list)
@@ -75,7 +83,9 @@ class DecoupledWeightDecayExtension(_Mixin):
         self._decay = tf.convert_to_tensor(value, name='weight_decay')
         super()._prepare()
 
-    def _after_decay(self, gradient: Any, variable: Any, step: Callable[[], Any], rows: Any = None) -> Any:
+    def _after_decay(
+        self, gradient: Tensor, variable: Variable, step: Callable[[], Tensor], rows: Tensor = None
+    ) -> Any:
         """Returns the optimizer's step, which follows the decay of the variable, or of its `rows` only."""
         if self._decayed is not None and not any(variable is each for each in self._decayed):
             return step()
@@ -89,17 +99,17 @@ class DecoupledWeightDecayExtension(_Mixin):
         with tf.control_dependencies([decay]):
             return step()
 
-    def _apply_dense(self, grad: Any, var: Any) -> Any:
+    def _apply_dense(self, grad: Tensor, var: Variable) -> Operation:
         return self._after_decay(grad, var, functools.partial(super()._apply_dense, grad, var))
 
-    def _resource_apply_dense(self, grad: Any, var: Any) -> Any:
+    def _resource_apply_dense(self, grad: Tensor, var: Variable) -> Operation:
         return self._after_decay(grad, var, functools.partial(super()._resource_apply_dense, grad, var))
 
-    def _apply_sparse(self, grad: Any, var: Any) -> Any:
+    def _apply_sparse(self, grad: Tensor, var: Variable) -> Operation:
         step = functools.partial(super()._apply_sparse, grad, var)
         return self._after_decay(grad.values, var, step, grad.indices)
 
-    def _resource_apply_sparse(self, grad: Any, var: Any, indices: Any) -> Any:
+    def _resource_apply_sparse(self, grad: Tensor, var: Variable, indices: Tensor) -> Operation:
         step = functools.partial(super()._resource_apply_sparse, grad, var, indices)
         return self._after_decay(grad, var, step, indices)
 
@@ -112,24 +122,24 @@ def extend_with_decoupled_weight_decay(base_optimizer: type) -> type:
 class AdamWOptimizer(DecoupledWeightDecayExtension, tf.train.AdamOptimizer):
     """Adam with decoupled weight decay: AdamWOptimizer(weight_decay, learning_rate=0.001, ...)."""
 
-    def __init__(self, weight_decay: Any, *args: Any, name: str = 'AdamW', **kwargs: Any) -> None:
+    def __init__(self, weight_decay: Tensor, *args: Any, name: str = 'AdamW', **kwargs: Any) -> None:
         super().__init__(weight_decay, *args, name=name, **kwargs)
 
 
 class MomentumWOptimizer(DecoupledWeightDecayExtension, tf.train.MomentumOptimizer):
     """Momentum with decoupled weight decay: MomentumWOptimizer(weight_decay, learning_rate, momentum)."""
 
-    def __init__(self, weight_decay: Any, *args: Any, name: str = 'MomentumW', **kwargs: Any) -> None:
+    def __init__(self, weight_decay: Tensor, *args: Any, name: str = 'MomentumW', **kwargs: Any) -> None:
         super().__init__(weight_decay, *args, name=name, **kwargs)
 
 
 class LazyAdamOptimizer(tf.train.AdamOptimizer):
     """Adam that updates variables and moments only in the rows of a sparse gradient."""
 
-    def _apply_sparse(self, grad: Any, var: Any) -> Any:
+    def _apply_sparse(self, grad: Tensor, var: Variable) -> Operation:
         return self._resource_apply_sparse(grad.values, var, grad.indices)
 
-    def _resource_apply_sparse(self, grad: Any, var: Any, indices: Any) -> Any:
+    def _resource_apply_sparse(self, grad: Tensor, var: Variable, indices: Tensor) -> Operation:
         dtype = var.dtype.base_dtype
         rate, beta1, beta2, epsilon = (
             tf.cast(each, dtype) for each in (self._lr_t, self._beta1_t, self._beta2_t, self._epsilon_t)
@@ -151,7 +161,7 @@ class LARSOptimizer(tf.train.MomentumOptimizer):
 
     def __init__(
         self,
-        learning_rate: Any,
+        learning_rate: Tensor,
         momentum: float = 0.9,
         weight_decay: float = 0.0001,
         eeta: float = 0.001,
@@ -168,7 +178,7 @@ class LARSOptimizer(tf.train.MomentumOptimizer):
         self._epsilon = epsilon
         self._skip_list = skip_list or []
 
-    def _scaled(self, grad: Any, var: Any) -> Any:
+    def _scaled(self, grad: Tensor, var: Variable) -> Tensor:
         rate = tf.cast(self._lars_rate() if callable(self._lars_rate) else self._lars_rate, grad.dtype)
         if any(part in var.name for part in self._skip_list):
             return rate * grad
@@ -177,16 +187,16 @@ class LARSOptimizer(tf.train.MomentumOptimizer):
         trust = tf.where((weight > 0) & (gradient > 0), ratio, tf.ones_like(weight))
         return rate * trust * (grad + self._weight_decay * var)
 
-    def _apply_dense(self, grad: Any, var: Any) -> Any:
+    def _apply_dense(self, grad: Tensor, var: Variable) -> Operation:
         return super()._apply_dense(self._scaled(grad, var), var)
 
-    def _resource_apply_dense(self, grad: Any, var: Any) -> Any:
+    def _resource_apply_dense(self, grad: Tensor, var: Variable) -> Operation:
         return super()._resource_apply_dense(self._scaled(grad, var), var)
 
-    def _apply_sparse(self, grad: Any, var: Any) -> Any:
+    def _apply_sparse(self, grad: Tensor, var: Variable) -> Operation:
         return self._apply_dense(tf.convert_to_tensor(grad), var)
 
-    def _resource_apply_sparse(self, grad: Any, var: Any, indices: Any) -> Any:
+    def _resource_apply_sparse(self, grad: Tensor, var: Variable, indices: Tensor) -> Operation:
         return self._resource_apply_dense(
             tf.convert_to_tensor(tf.IndexedSlices(grad, indices, var.shape)), var
         )
@@ -199,14 +209,23 @@ class MovingAverageOptimizer(_Around):
     """
 
     def __init__(
-        self, opt: Any, average_decay: float = 0.9999, num_updates: Any = None, sequential_update: bool = True
+        self,
+        opt: Optimizer,
+        average_decay: float = 0.9999,
+        num_updates: Tensor = None,
+        sequential_update: bool = True,
     ) -> None:
         super().__init__(opt, opt.get_name())
         self._ema = tf.train.ExponentialMovingAverage(average_decay, num_updates=num_updates)
         self._sequential = sequential_update
         self._swapped: dict[str, str] = {}
 
-    def apply_gradients(self, grads_and_vars: Any, global_step: Any = None, name: str | None = None) -> Any:
+    def apply_gradients(
+        self,
+        grads_and_vars: Iterable[tuple[Tensor, Variable]],
+        global_step: Tensor = None,
+        name: str | None = None,
+    ) -> Operation:
         """Applies gradients as the optimizer does, then updates the averages."""
         pairs = list(grads_and_vars)
         train = self._optimizer.apply_gradients(pairs, global_step, name)

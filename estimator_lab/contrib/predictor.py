@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Estimator, Graph, RunConfig, Session, tf
 
 DEFAULT_KEY = tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 
@@ -13,8 +13,8 @@ DEFAULT_KEY = tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_K
 class Predictor:
     """Calls a session, which the user closes: `predictor({'x': array})` returns {output name: array}."""
 
-    graph: Any
-    session: Any
+    graph: Graph
+    session: Session
     feed_tensors: dict[str, Any]  # by the names of inputs
     fetch_tensors: dict[str, Any]  # by the names of outputs
 
@@ -39,8 +39,8 @@ def from_saved_model(
     signature_def_key: str | None = None,
     *,
     tags: str | None = None,
-    graph: Any = None,
-    config: Any = None,
+    graph: Graph = None,
+    config: RunConfig = None,
 ) -> Predictor:
     """Returns a predictor of a SavedModel.
 
@@ -59,16 +59,16 @@ def from_saved_model(
     return Predictor(graph, session, _tensors(graph, signature.inputs), _tensors(graph, signature.outputs))
 
 
-def _tensors(graph: Any, infos: Mapping[str, Any]) -> dict[str, Any]:
+def _tensors(graph: Graph, infos: Mapping[str, Any]) -> dict[str, Any]:
     return {name: graph.get_tensor_by_name(info.name) for name, info in infos.items()}
 
 
 def from_estimator(
-    estimator: Any,
+    estimator: Estimator,
     serving_input_receiver_fn: Callable[[], Any],
     output_key: str | None = None,
-    graph: Any = None,
-    config: Any = None,
+    graph: Graph = None,
+    config: RunConfig = None,
 ) -> Predictor:
     """Returns a predictor of an Estimator's latest checkpoint.
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import DType, Initializer, Nested, RNNCell, Tensor, VariableScope, tf
 
 _LSTMStateTuple = tf.nn.rnn_cell.LSTMStateTuple
 
 
-def transpose_batch_time(x: Any) -> Any:
+def transpose_batch_time(x: Tensor) -> Tensor:
     """Exchanges the first two axes, batch and time; tensors with fewer axes are returned unchanged."""
     x = tf.convert_to_tensor(x)
     if x.shape.ndims is not None and x.shape.ndims < 2:
@@ -17,18 +17,18 @@ def transpose_batch_time(x: Any) -> Any:
 
 
 def stack_bidirectional_dynamic_rnn(
-    cells_fw: Sequence[Any],
-    cells_bw: Sequence[Any],
-    inputs: Any,
-    initial_states_fw: Sequence[Any] | None = None,
-    initial_states_bw: Sequence[Any] | None = None,
-    dtype: Any = None,
-    sequence_length: Any = None,
+    cells_fw: Sequence[RNNCell],
+    cells_bw: Sequence[RNNCell],
+    inputs: Nested,
+    initial_states_fw: Sequence[Nested] | None = None,
+    initial_states_bw: Sequence[Nested] | None = None,
+    dtype: DType = None,
+    sequence_length: Tensor = None,
     parallel_iterations: int | None = None,
     time_major: bool = False,
-    scope: Any = None,
+    scope: VariableScope = None,
     swap_memory: bool = False,
-) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
+) -> tuple[Tensor, tuple[Nested, ...], tuple[Nested, ...]]:
     """Runs bidirectional layers; each reads the concatenated outputs of the layer below.
 
     Returns:
@@ -75,7 +75,7 @@ class LSTMBlockFusedCell(tf.layers.Layer):
         cell_clip: float | None = None,
         use_peephole: bool = False,
         reuse: bool | None = None,
-        dtype: Any = None,
+        dtype: DType = None,
         name: str = 'lstm_fused_cell',
     ) -> None:
         super().__init__(_reuse=reuse, dtype=dtype, name=name)
@@ -94,8 +94,12 @@ class LSTMBlockFusedCell(tf.layers.Layer):
         super().build(input_shape)
 
     def call(
-        self, inputs: Any, initial_state: Any = None, dtype: Any = None, sequence_length: Any = None
-    ) -> tuple[Any, Any]:
+        self,
+        inputs: Nested,
+        initial_state: Nested = None,
+        dtype: DType = None,
+        sequence_length: Tensor = None,
+    ) -> tuple[Tensor, Nested]:
         """Returns outputs [time, batch, units], and the last state of each sequence, an LSTMStateTuple."""
         time, batch = tf.unstack(tf.shape(inputs)[:2])
         if initial_state is None:
@@ -134,20 +138,20 @@ class LSTMBlockFusedCell(tf.layers.Layer):
 class TimeReversedFusedRNN:
     """Runs a fused network from the last step to the first."""
 
-    def __init__(self, cell: Any) -> None:
+    def __init__(self, cell: RNNCell) -> None:
         self._cell = cell
 
     def __call__(
         self,
-        inputs: Any,
-        initial_state: Any = None,
-        dtype: Any = None,
-        sequence_length: Any = None,
-        scope: Any = None,
-    ) -> tuple[Any, Any]:
+        inputs: Nested,
+        initial_state: Nested = None,
+        dtype: DType = None,
+        sequence_length: Tensor = None,
+        scope: VariableScope = None,
+    ) -> tuple[Tensor, Nested]:
         """Returns the outputs in the order of the inputs, and the state after the first step."""
 
-        def reverse(x: Any) -> Any:
+        def reverse(x: Tensor) -> Tensor:
             if sequence_length is None:
                 return tf.reverse(x, [0])
             return tf.reverse_sequence(x, sequence_length, seq_axis=0, batch_axis=1)
@@ -167,11 +171,11 @@ class LayerNormBasicLSTMCell(tf.nn.rnn_cell.RNNCell):
         num_units: int,
         forget_bias: float = 1.0,
         input_size: int | None = None,
-        activation: Callable[[Any], Any] = tf.tanh,
+        activation: Callable[[Tensor], Tensor] = tf.tanh,
         layer_norm: bool = True,
         norm_gain: float = 1.0,
         norm_shift: float = 0.0,
-        dropout_keep_prob: Any = 1.0,
+        dropout_keep_prob: Tensor = 1.0,
         dropout_prob_seed: int | None = None,
         reuse: bool | None = None,
     ) -> None:
@@ -185,7 +189,7 @@ class LayerNormBasicLSTMCell(tf.nn.rnn_cell.RNNCell):
         self._seed = dropout_prob_seed
 
     @property
-    def state_size(self) -> Any:
+    def state_size(self) -> Nested:
         """The sizes of state and output."""
         return _LSTMStateTuple(self._num_units, self._num_units)
 
@@ -194,7 +198,7 @@ class LayerNormBasicLSTMCell(tf.nn.rnn_cell.RNNCell):
         """The size of the output."""
         return self._num_units
 
-    def call(self, inputs: Any, state: Any) -> tuple[Any, Any]:
+    def call(self, inputs: Nested, state: Nested) -> tuple[Nested, Nested]:
         """Returns the output [batch, units] and the next state, of inputs [batch, inputs]."""
         before, output = state
         joined, units = tf.concat([inputs, output], 1), self._num_units
@@ -214,7 +218,7 @@ class LayerNormBasicLSTMCell(tf.nn.rnn_cell.RNNCell):
         output = self._activation(after) * tf.sigmoid(leave)
         return output, _LSTMStateTuple(after, output)
 
-    def _normal(self, values: Any, scope: str) -> Any:
+    def _normal(self, values: Tensor, scope: str) -> Tensor:
         if not self._layer_norm:
             return values
         gain, shift = map(tf.constant_initializer, self._gain_and_shift)
@@ -225,7 +229,7 @@ class LayerNormBasicLSTMCell(tf.nn.rnn_cell.RNNCell):
         return tf.nn.batch_normalization(values, mean, variance, beta, gamma, 1e-12)
 
 
-def linear(values: Sequence[Any], size: int) -> Any:
+def linear(values: Sequence[Tensor], size: int) -> Tensor:
     """Returns values [batch, n] side by side, projected to [batch, size] by `kernel` and `bias`."""
     joined = tf.concat(values, 1)
     kernel = tf.get_variable('kernel', [joined.shape.as_list()[1], size], joined.dtype)
@@ -236,25 +240,25 @@ def linear(values: Sequence[Any], size: int) -> Any:
 class _Around(tf.nn.rnn_cell.RNNCell):
     """A cell with the states and outputs of another."""
 
-    def __init__(self, cell: Any, reuse: bool | None = None) -> None:
+    def __init__(self, cell: RNNCell, reuse: bool | None = None) -> None:
         super().__init__(_reuse=reuse)
         self._cell = cell
 
     @property
-    def state_size(self) -> Any:
+    def state_size(self) -> Nested:
         return self._cell.state_size
 
     @property
-    def output_size(self) -> Any:
+    def output_size(self) -> Nested:
         return self._cell.output_size
 
-    def zero_state(self, batch_size: Any, dtype: Any) -> Any:
+    def zero_state(self, batch_size: int | Tensor, dtype: DType) -> Nested:
         return self._cell.zero_state(batch_size, dtype)
 
 
 class _Projection(_Around):
     def __init__(
-        self, cell: Any, size: int, activation: Callable[[Any], Any] | None, reuse: bool | None
+        self, cell: RNNCell, size: int, activation: Callable[[Tensor], Tensor] | None, reuse: bool | None
     ) -> None:
         super().__init__(cell, reuse)
         if size < 1:
@@ -262,7 +266,7 @@ class _Projection(_Around):
         self._size = size
         self._activation = activation or (lambda values: values)
 
-    def _projected(self, values: Any) -> Any:
+    def _projected(self, values: Tensor) -> Tensor:
         return self._activation(linear([values], self._size))
 
 
@@ -270,11 +274,16 @@ class InputProjectionWrapper(_Projection):
     """Projects the inputs of a cell to `num_proj` values."""
 
     def __init__(
-        self, cell: Any, num_proj: int, activation: Any = None, input_size: Any = None, reuse: Any = None
+        self,
+        cell: RNNCell,
+        num_proj: int,
+        activation: Any = None,
+        input_size: Any = None,
+        reuse: bool | None = None,
     ) -> None:
         super().__init__(cell, num_proj, activation, reuse)
 
-    def call(self, inputs: Any, state: Any) -> tuple[Any, Any]:
+    def call(self, inputs: Nested, state: Nested) -> tuple[Nested, Nested]:
         """Returns the output and the next state, of inputs [batch, inputs]."""
         return self._cell(self._projected(inputs), state)
 
@@ -286,7 +295,9 @@ class OutputProjectionWrapper(_Projection):
       ValueError: the size is not positive.
     """
 
-    def __init__(self, cell: Any, output_size: int, activation: Any = None, reuse: Any = None) -> None:
+    def __init__(
+        self, cell: RNNCell, output_size: int, activation: Any = None, reuse: bool | None = None
+    ) -> None:
         super().__init__(cell, output_size, activation, reuse)
 
     @property
@@ -294,7 +305,7 @@ class OutputProjectionWrapper(_Projection):
         """The size of its outputs."""
         return self._size
 
-    def call(self, inputs: Any, state: Any) -> tuple[Any, Any]:
+    def call(self, inputs: Nested, state: Nested) -> tuple[Nested, Nested]:
         """Returns the output [batch, output_size] and the next state, of inputs [batch, inputs]."""
         output, state = self._cell(inputs, state)
         return self._projected(output), state
@@ -309,11 +320,11 @@ class EmbeddingWrapper(_Around):
 
     def __init__(
         self,
-        cell: Any,
+        cell: RNNCell,
         embedding_classes: int,
         embedding_size: int,
-        initializer: Any = None,
-        reuse: Any = None,
+        initializer: Initializer = None,
+        reuse: bool | None = None,
     ) -> None:
         super().__init__(cell, reuse)
         if min(embedding_classes, embedding_size) < 1:
@@ -322,7 +333,7 @@ class EmbeddingWrapper(_Around):
         self._shape = [embedding_classes, embedding_size]
         self._initializer = initializer
 
-    def call(self, inputs: Any, state: Any) -> tuple[Any, Any]:
+    def call(self, inputs: Nested, state: Nested) -> tuple[Nested, Nested]:
         """Returns the output and the next state, of symbols [batch] or [batch, 1]."""
         bound = 3**0.5  # whose uniform distribution has variance 1
         initializer = (

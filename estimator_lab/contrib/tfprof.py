@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Graph, tf
 
 Profiler = tf.profiler.Profiler
 advise = tf.profiler.advise
@@ -13,7 +13,7 @@ PRINT_ALL_TIMING_MEMORY = tf.profiler.ProfileOptionBuilder.time_and_memory()
 
 
 def print_model_analysis(
-    graph: Any,
+    graph: Graph,
     run_meta: Any = None,
     op_log: Any = None,
     tfprof_cmd: str = 'scope',

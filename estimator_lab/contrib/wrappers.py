@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Initializer, Optimizer, Tensor, VariableScope, tf
 from estimator_lab.tf1.finder import look_up
 from estimator_lab.tf1.tensorflow_internals import uses_tpus
 
 
-def batch_and_drop_remainder(batch_size: int) -> Callable[[Any], Any]:
+def batch_and_drop_remainder(batch_size: int) -> Callable[[Tensor], Tensor]:
     """Returns a transformation of a dataset that batches it and drops an incomplete last batch."""
     return lambda dataset: dataset.batch(batch_size, drop_remainder=True)
 
@@ -18,7 +18,7 @@ def padded_batch_and_drop_remainder(batch_size: int, padded_shapes: Any, padding
     return lambda dataset: dataset.padded_batch(batch_size, padded_shapes, padding_values, True)
 
 
-def sloppy_interleave(map_func: Callable[[Any], Any], cycle_length: int, block_length: int = 1) -> Any:
+def sloppy_interleave(map_func: Callable[[Tensor], Tensor], cycle_length: int, block_length: int = 1) -> Any:
     """Returns a transformation that reads several datasets in turn, whichever is ready first."""
     return tf.data.experimental.parallel_interleave(map_func, cycle_length, block_length, sloppy=True)
 
@@ -56,13 +56,13 @@ def index_to_string_table_from_tensor(mapping: Any, *arguments: Any, **more: Any
 
 
 def HashTable(  # noqa: N802 - a class in 1.15
-    initializer: Any, default_value: Any, shared_name: str | None = None, name: str | None = None
+    initializer: Initializer, default_value: Any, shared_name: str | None = None, name: str | None = None
 ) -> Any:
     """Returns a table filled by an initializer."""
     return tf.lookup.StaticHashTable(initializer, default_value, shared_name or name)
 
 
-def CrossShardOptimizer(opt: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N802 - a class in 1.15
+def CrossShardOptimizer(opt: Optimizer, *args: Any, **kwargs: Any) -> Any:  # noqa: N802 - a class in 1.15
     """Returns the optimizer that sums the gradients of all TPU cores; without TPUs, `opt` itself.
 
     The operation that sums has no kernel for other devices.
@@ -86,16 +86,16 @@ class Network(tf.keras.Model):
 
 
 def embed_sequence(
-    ids: Any,
+    ids: Tensor,
     vocab_size: int | None = None,
     embed_dim: int | None = None,
     unique: bool = False,
-    initializer: Any = None,
+    initializer: Initializer = None,
     regularizer: Any = None,
     trainable: bool = True,
-    scope: Any = None,
-    reuse: Any = None,
-) -> Any:
+    scope: VariableScope = None,
+    reuse: bool | None = None,
+) -> Tensor:
     """Returns the embeddings [batch, length, embed_dim] of int [batch, length].
 
     Raises:

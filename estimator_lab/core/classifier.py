@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.core import keys
@@ -29,7 +28,7 @@ _TOP_K = 5
 _BINARY = 2
 
 
-def predict_spec(args: Args[Any], layers: Endpoints) -> EstimatorSpec:
+def predict_spec(args: Args[ClassifierParams], layers: Endpoints) -> EstimatorSpec:
     """Returns the EstimatorSpec of PREDICT.
 
     It returns classes int64 [batch], probabilities float32 [batch, num_classes], labels string [batch] and,
@@ -53,7 +52,7 @@ def predict_spec(args: Args[Any], layers: Endpoints) -> EstimatorSpec:
     return prediction_spec(predictions, args.features, best)
 
 
-def loss(args: Args[Any], layers: Endpoints, terms: Sequence[Tensor] = ()) -> Tensor:
+def loss(args: Args[ClassifierParams], layers: Endpoints, terms: Sequence[Tensor] = ()) -> Tensor:
     """Returns the mean cross-entropy of the examples whose label is in the vocabulary, a float32 scalar.
 
     In TRAIN it has the class weights of `ClassifierParams`, and `terms`, scalars, the L2 penalty and the
@@ -84,7 +83,7 @@ def loss(args: Args[Any], layers: Endpoints, terms: Sequence[Tensor] = ()) -> Te
     return value
 
 
-def train_spec(args: Args[Any], layers: Endpoints, loss: Tensor) -> EstimatorSpec:
+def train_spec(args: Args[ClassifierParams], layers: Endpoints, loss: Tensor) -> EstimatorSpec:
     """Returns the EstimatorSpec of TRAIN, which takes one step of the chosen optimizer on the loss.
 
     TensorBoard shows the batch's images with their labels, and the network: see `core.summaries`.
@@ -113,7 +112,7 @@ def train_spec(args: Args[Any], layers: Endpoints, loss: Tensor) -> EstimatorSpe
     )
 
 
-def eval_spec(args: Args[Any], layers: Endpoints, loss: Tensor) -> EstimatorSpec:
+def eval_spec(args: Args[ClassifierParams], layers: Endpoints, loss: Tensor) -> EstimatorSpec:
     """Returns the EstimatorSpec of EVAL, with metrics over the examples whose label is in the vocabulary.
 
     They are accuracy, mean per-class accuracy over the classes that occur, top-5 accuracy if there are more
@@ -164,7 +163,7 @@ def hidden_layers_of(layers: Endpoints) -> dict[str, Tensor]:
 
 
 def _evaluation_hooks(
-    args: Args[Any], predictions: Mapping[str, Tensor], endpoints: Endpoints, known: Tensor
+    args: Args[ClassifierParams], predictions: Mapping[str, Tensor], endpoints: Endpoints, known: Tensor
 ) -> list[SessionRunHook]:
     """Returns the hooks that draw mistakes, and the last layer with labels and keys."""
     folder = args.evaluation_folder

@@ -6,11 +6,10 @@ graph, where code that opens a trained model finds them.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
-from estimator_lab.tf1 import Tensor, Variable, tf
+from estimator_lab.tf1 import Graph, Tensor, Variable, tf
 
 LOGITS = 'logits'
 """The endpoint of a classifier's logits, float32 [batch, num_classes]."""
@@ -44,7 +43,7 @@ def publish_all(layers: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
     return found
 
 
-def published(graph: Any) -> dict[str, Tensor]:
+def published(graph: Graph) -> dict[str, Tensor]:
     """Returns the published endpoints of a graph; none for other model functions."""
     # A MetaGraph returns them as bytes.
     lines = (tf.compat.as_str(line).partition('=') for line in graph.get_collection(_COLLECTION))
@@ -91,7 +90,7 @@ def maps_of(endpoints: Endpoints) -> dict[str, Tensor]:
     }
 
 
-def first_filters(graph: Any, endpoints: Endpoints, image_shape: Sequence[int]) -> dict[str, Tensor]:
+def first_filters(graph: Graph, endpoints: Endpoints, image_shape: Sequence[int]) -> dict[str, Tensor]:
     """Returns the weights of the first layer as images [height, width, channels, filters], by name.
 
     A convolution's are 'filters_LAYER', a dense layer's 'receptive_fields' if it sees whole

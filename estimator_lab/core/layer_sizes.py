@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from estimator_lab.base.printable import padded
 from estimator_lab.core.endpoints import published, variables_of
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Graph, tf
 
 _NAME, _SHAPE, _NUMBER = 28, 16, 14
 _MOST_LAYERS = 60
@@ -28,7 +28,7 @@ class LayerSize(NamedTuple):
     others: int
 
 
-def layer_sizes(graph: Any, counted: Iterable[Any]) -> list[LayerSize]:
+def layer_sizes(graph: Graph, counted: Iterable[Any]) -> list[LayerSize]:
     """Returns the layers of the network in a graph, from the input to the output; only endpoints have shapes.
 
     A layer has the variables that its output depends on, and the outputs of preceding layers do not.

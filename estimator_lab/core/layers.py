@@ -9,7 +9,7 @@ from estimator_lab.base.errors import FlagError
 from estimator_lab.base.settings import setting
 from estimator_lab.core.noise import Noise, dropout
 from estimator_lab.core.params import ClassifierParams, share
-from estimator_lab.tf1 import Operation, Tensor, Variable, tf
+from estimator_lab.tf1 import Initializer, Operation, Tensor, Variable, tf
 
 MEAN_IMAGE = 'centred/mean_image'
 """Name of the variable that holds the mean image."""
@@ -29,7 +29,7 @@ def _tanh(values: Tensor) -> Tensor:
     return -tf.nn.tanh(-values)
 
 
-ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     'elu': tf.nn.elu,
     _LEAKY: tf.nn.leaky_relu,
     'linear': tf.identity,
@@ -52,7 +52,7 @@ class ActivationParams:
     )
 
     @property
-    def activation_function(self) -> Callable[[Any], Any]:
+    def activation_function(self) -> Callable[[Tensor], Tensor]:
         """The activation; leaky ReLU has the slope."""
         if self.activation == _LEAKY:
             return functools.partial(tf.nn.leaky_relu, alpha=self.slope)
@@ -106,7 +106,7 @@ def dense(
     units: int,
     name: str,
     activation: Callable[[Tensor], Tensor] | None = None,
-    initializer: Any = None,
+    initializer: Initializer = None,
     layer: type = tf.layers.Dense,
     **options: Any,
 ) -> Tensor:
@@ -246,7 +246,7 @@ def _move(average: Variable, now: Tensor, counts: Tensor | bool) -> None:
     tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, tf.assign(average, moved).op)
 
 
-def network_variable(name: str, shape: Sequence[int], initializer: Any, trainable: bool) -> Variable:
+def network_variable(name: str, shape: Sequence[int], initializer: Initializer, trainable: bool) -> Variable:
     """Returns a variable in the current scope; assignments of several replicas are averaged."""
     return tf.get_variable(
         name, shape, initializer=initializer, trainable=trainable, aggregation=tf.VariableAggregation.MEAN

@@ -1,11 +1,10 @@
 """Streaming metrics that `tf.metrics` lacks or counts differently."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from estimator_lab.core import keys
 from estimator_lab.core.endpoints import Endpoints, operation
-from estimator_lab.tf1 import Tensor, tf
+from estimator_lab.tf1 import Metric, Tensor, tf
 
 _MOST_CURVES = 10  # classes with a curve for each
 _MOST_POOLED = 100  # classes in the curve of all, for which each probability is compared with all thresholds
@@ -13,9 +12,7 @@ _THRESHOLDS = 201
 _AREAS = 2001
 
 
-def mean_per_class_accuracy(
-    labels: Tensor, predictions: Tensor, num_classes: int, weights: Tensor
-) -> tuple[Any, Any]:
+def mean_per_class_accuracy(labels: Tensor, predictions: Tensor, num_classes: int, weights: Tensor) -> Metric:
     """Streams the mean accuracy of the classes that occur: (value, update op), scalar float32 in [0, 1].
 
     This is scikit-learn's `balanced_accuracy_score`. `tf.metrics.mean_per_class_accuracy` counts a class that
@@ -30,7 +27,7 @@ def mean_per_class_accuracy(
     return _mean_of_ratios(right, seen), _mean_of_ratios(update_right, update_seen)
 
 
-def class_counts(labels: Tensor, predictions: Tensor, num_classes: int, weights: Tensor) -> tuple[Any, Any]:
+def class_counts(labels: Tensor, predictions: Tensor, num_classes: int, weights: Tensor) -> Metric:
     """Streams how many examples of each class are recognised, and how many there are, as a summary.
 
     `metrics_text.counts_of_classes` reads its value. For the arguments, see `mean_per_class_accuracy`.
@@ -43,7 +40,7 @@ def class_counts(labels: Tensor, predictions: Tensor, num_classes: int, weights:
     return text, update
 
 
-def area_under_roc(logits: Tensor, ids: Tensor, weights: Tensor) -> tuple[Any, Any]:
+def area_under_roc(logits: Tensor, ids: Tensor, weights: Tensor) -> Metric:
     """Streams the area under the ROC curve of class 1 of two: (value, update op), scalar float32 in [0, 1].
 
     Logits are float32 [batch, 2], true classes int64 [batch]; examples of weight 0 do not count. It is within
@@ -55,7 +52,7 @@ def area_under_roc(logits: Tensor, ids: Tensor, weights: Tensor) -> tuple[Any, A
     return tf.metrics.auc(ids, score, weights, _AREAS, summation_method='careful_interpolation')
 
 
-def majority_share(labels: Tensor, num_classes: int, weights: Tensor) -> tuple[Any, Any]:
+def majority_share(labels: Tensor, num_classes: int, weights: Tensor) -> Metric:
     """Streams the share of the most frequent class, the accuracy of always predicting it.
 
     For the arguments and results, see `mean_per_class_accuracy`.
@@ -65,7 +62,7 @@ def majority_share(labels: Tensor, num_classes: int, weights: Tensor) -> tuple[A
     return value, update
 
 
-def mean_image_error(values: Tensor) -> tuple[Any, Any]:
+def mean_image_error(values: Tensor) -> Metric:
     """Streams the squared error of predicting the mean of all examples: (value, update op), scalar float32.
 
     An example's error is summed over its values, which are float32 [batch, ...].
@@ -81,17 +78,17 @@ def mean_image_error(values: Tensor) -> tuple[Any, Any]:
     return error(n, total, squares), error(update_n, update_total, update_squares)
 
 
-def count(flags: Tensor, name: str) -> tuple[Any, Any]:
+def count(flags: Tensor, name: str) -> Metric:
     """Streams the number of true values in a bool tensor: (value, update op), scalar float32."""
     return running_sum(name, tf.reduce_sum(tf.cast(flags, tf.float32)))
 
 
-def evaluated_images(values: Tensor) -> tuple[Any, Any]:
+def evaluated_images(values: Tensor) -> Metric:
     """Streams the number of examples, whose values are [batch]: (value, update op), scalar float32."""
     return count(tf.ones_like(values, tf.bool), keys.TOTAL_EXAMPLES)
 
 
-def running_sum(name: str, amount: Tensor) -> tuple[Any, Any]:
+def running_sum(name: str, amount: Tensor) -> Metric:
     """Streams the sum of a tensor over an evaluation: (value, update op) of its dtype and shape."""
     total = tf.get_variable(
         f'metric_{name}',
@@ -111,7 +108,7 @@ def _mean_of_ratios(right: Tensor, seen: Tensor) -> Tensor:
     return tf.div_no_nan(tf.reduce_sum(tf.div_no_nan(right, seen)), occurring)
 
 
-def dead_units(endpoints: Endpoints, weights: Tensor) -> dict[str, tuple[Any, Any]]:
+def dead_units(endpoints: Endpoints, weights: Tensor) -> dict[str, Metric]:
     """Streams the share of ReLUs that are never active in an evaluation, for each endpoint that is a ReLU.
 
     A unit is a unit of a dense layer or a map of a convolution; it is active if an output is positive. A ReLU
@@ -128,7 +125,7 @@ def dead_units(endpoints: Endpoints, weights: Tensor) -> dict[str, tuple[Any, An
     }
 
 
-def _dead_share(values: Tensor, weights: Tensor, name: str) -> tuple[Any, Any]:
+def _dead_share(values: Tensor, weights: Tensor, name: str) -> Metric:
     """Streams the share of dead units for values, float32 [batch, ..., units]."""
     between = list(range(1, values.shape.rank - 1))
     active = tf.cast(tf.reduce_max(values, axis=between) > 0, tf.float32)
@@ -142,7 +139,7 @@ def _share_of_zeros(counts: Tensor) -> Tensor:
 
 def pr_curves(
     probabilities: Tensor, ids: Tensor, weights: Tensor, labels: Sequence[str]
-) -> dict[str, tuple[Any, Any]]:
+) -> dict[str, Metric]:
     """Streams precision-recall curves, as metrics whose values are summaries for TensorBoard.
 
     With up to ten classes, `pr_curves/LABEL` is the curve of each class against the rest. With up to 100,

@@ -13,7 +13,7 @@ from estimator_lab.core import keys
 from estimator_lab.core.confusion import Confusion, TopK
 from estimator_lab.core.picture import COLUMNS, confusion_picture, labelled_grid
 from estimator_lab.core.summaries import picture_value, write_values
-from estimator_lab.tf1 import Tensor, tf
+from estimator_lab.tf1 import Session, SessionRunArgs, SessionRunContext, SessionRunValues, Tensor, tf
 
 _MISTAKES = 2 * COLUMNS
 _MOST_CLASSES = 60
@@ -137,11 +137,11 @@ class Mistakes(tf.train.SessionRunHook):
         self.confusion = Confusion(self._labels) if classes else None
         self.worst = WorstExamples(self._most, self._labels)
 
-    def before_run(self, run_context: Any) -> Any:
+    def before_run(self, run_context: SessionRunContext) -> SessionRunArgs:
         """Fetches the classes and the worst examples of the batch."""
         return tf.train.SessionRunArgs(self._fetches)
 
-    def after_run(self, run_context: Any, run_values: Any) -> None:
+    def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Adds the batch."""
         classes, worst = run_values.results
         if self.confusion is not None:
@@ -189,7 +189,7 @@ class MistakesHook(Mistakes):
                 worst = mistakes_of_batch(predictions[keys.PROBABILITIES], ids, shown, _MISTAKES)
         super().__init__(labels, (ids, predictions[keys.CLASSES]), worst, _MISTAKES)
 
-    def end(self, session: Any) -> None:
+    def end(self, session: Session) -> None:
         """Writes the pictures."""
         confusion, values = self.confusion, []
         if confusion is not None and confusion.images:

@@ -16,6 +16,7 @@ from estimator_lab.core.summaries import picture_hooks
 from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, SessionRunHook, Tensor, tf
 
 P = TypeVar('P', bound=TrainingParams)
+P_co = TypeVar('P_co', bound=TrainingParams, covariant=True)
 
 LEAST_STEPS = 500
 """Fewest steps of a classifier, unless the user sets its length. Ten epochs of 200 digits of MNIST are 70,
@@ -139,7 +140,7 @@ class Targets(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Args(Generic[P]):
+class Args(Generic[P_co]):
     """The arguments of a model function, with its parameters resolved and checked.
 
     Attributes:
@@ -154,7 +155,7 @@ class Args(Generic[P]):
     features: Features
     labels: Tensor | None
     mode: Mode
-    params: P
+    params: P_co
     config: RunConfig | None = None
 
     @property

@@ -15,7 +15,15 @@ from estimator_lab.base.files import read_regular, whole_file
 from estimator_lab.core.confusion import TopK
 from estimator_lab.core.features import class_ids, keys_of
 from estimator_lab.core.picture import PNG_EFFORT, as_picture
-from estimator_lab.tf1 import Features, Tensor, tf
+from estimator_lab.tf1 import (
+    Features,
+    Session,
+    SessionRunArgs,
+    SessionRunContext,
+    SessionRunValues,
+    Tensor,
+    tf,
+)
 
 MOST_POINTS = 1000
 """The projector is slow with more points."""
@@ -61,23 +69,23 @@ class ProjectorHook(tf.train.SessionRunHook):
         self._folder = folder
         self._name = name
 
-    def after_create_session(self, session: Any, coord: Any) -> None:
+    def after_create_session(self, session: Session, coord: Any) -> None:
         """Starts a new sample."""
         self._sample: TopK[tuple[Any, ...]] = TopK(MOST_POINTS)
         self._rng = np.random.default_rng(_SEED)
 
-    def before_run(self, run_context: Any) -> Any:
+    def before_run(self, run_context: SessionRunContext) -> SessionRunArgs:
         """Fetches the batch's values."""
         return tf.train.SessionRunArgs(self._tensors)
 
-    def after_run(self, run_context: Any, run_values: Any) -> None:
+    def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Samples the batch."""
         for row in zip(*run_values.results, strict=True):
             # The rows with the largest random numbers are a uniform sample.
             # They are copied, since views would keep the whole batch in memory.
             self._sample.offer(self._rng.random(), partial(copy.deepcopy, row))
 
-    def end(self, session: Any) -> None:
+    def end(self, session: Session) -> None:
         """Writes the points."""
         rows = self._sample.ranked()
         if not rows:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from estimator_lab.core.endpoints import Endpoints, first_filters, maps_of, variables_of
 from estimator_lab.core.picture import COLUMNS, labelled_grid, png_bytes
-from estimator_lab.tf1 import SessionRunHook, Tensor, Variable, tf
+from estimator_lab.tf1 import Session, SessionRunHook, Tensor, Variable, tf
 
 PICTURES = 'estimator_lab/pictures'
 """The graph's collection of the summaries that draw pictures."""
@@ -168,7 +168,7 @@ def picture_value(name: str, drawn: Image.Image, of: str = '') -> Any:
     return tf.Summary.Value(tag=f'images/{name}/image', image=image, metadata=metadata)
 
 
-def write_values(session: Any, folder: Path, values: Sequence[Any]) -> None:
+def write_values(session: Session, folder: Path, values: Sequence[Any]) -> None:
     """Writes `tf.Summary.Value`s at the current global step; for hooks, at the end of an evaluation."""
     step = session.run(tf.train.get_global_step())
     tf.summary.FileWriterCache.get(str(folder)).add_summary(tf.Summary(value=values), step)

@@ -6,7 +6,7 @@ from typing import Any
 from estimator_lab.core import keys
 from estimator_lab.core.params import TrainingParams, is_first_order, warms_up
 from estimator_lab.optimizers import learning_rate_at, make_optimizer
-from estimator_lab.tf1 import Operation, Tensor, Variable, create_slots, tf
+from estimator_lab.tf1 import Operation, Optimizer, Tensor, Variable, create_slots, tf
 
 
 def optimizer_and_rate(params: TrainingParams, **adam: float) -> tuple[Callable[[], Any], Tensor]:
@@ -92,7 +92,7 @@ def _second_order_op(loss: Tensor, params: Any, weights: Tensor) -> Operation:
 
 
 def apply_gradients(
-    optimizer: Any, pairs: Sequence[tuple[Tensor, Variable]], weights: Tensor, clip_norm: float = 0.0
+    optimizer: Optimizer, pairs: Sequence[tuple[Tensor, Variable]], weights: Tensor, clip_norm: float = 0.0
 ) -> Operation:
     """Returns the operation that updates the variables, unless all weights of the batch are 0.
 

@@ -9,7 +9,6 @@ images of low ones.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from estimator_lab.base.keys import UINT8_MAX
 from estimator_lab.core.endpoints import LOGITS
 from estimator_lab.data.images.decode import resize_floats
 from estimator_lab.runs.trained import Trained
-from estimator_lab.tf1 import Tensor, tf
+from estimator_lab.tf1 import Session, Tensor, tf
 
 MOST_SIDE = 448
 """Largest side in pixels of a window of an image: its activations fit in memory."""
@@ -331,7 +330,7 @@ class Waves:
 
     def __init__(
         self,
-        session: Any,
+        session: Session,
         shape: Sequence[int],
         slope: float,
         longest: float | None,

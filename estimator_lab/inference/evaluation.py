@@ -35,7 +35,17 @@ from estimator_lab.inference.report.html import Html, figure, framed, html, note
 from estimator_lab.inference.settings import EvaluationSettings
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.trained import Trained, without_cluster
-from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
+from estimator_lab.tf1 import (
+    EstimatorSpec,
+    Features,
+    Mode,
+    RunConfig,
+    SessionRunArgs,
+    SessionRunContext,
+    SessionRunValues,
+    Tensor,
+    tf,
+)
 
 _CLASSES_IN_TEXT = 20
 _PAIRS_IN_TEXT = 10
@@ -297,10 +307,10 @@ class _Observer(tf.train.SessionRunHook):
         worst = worst_of_batch(predictions[keys.ERROR], shown, self._most) if has_error else {}
         return Mistakes(self._run.labels, None, worst, self._most)
 
-    def before_run(self, run_context: Any) -> Any:
+    def before_run(self, run_context: SessionRunContext) -> SessionRunArgs:
         return tf.train.SessionRunArgs(self._count)
 
-    def after_run(self, run_context: Any, run_values: Any) -> None:
+    def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         self._images += int(run_values.results)
         if self.under_way:
             self._bad = (self._bad or 0) + len(self.under_way.popleft().bad)

@@ -26,7 +26,7 @@ from estimator_lab.core.endpoints import Endpoints, Layers
 from estimator_lab.core.params import resolve
 from estimator_lab.core.registry import find_model
 from estimator_lab.runs.trained import Trained
-from estimator_lab.tf1 import Tensor, tf
+from estimator_lab.tf1 import DType, Tensor, tf
 
 _SCOPE = 'fixed'
 _ABOUT = 'about'
@@ -105,7 +105,7 @@ class FixedNetwork:
         if value is None:
             raise LookupError(f'it has no weights {name.removeprefix(f"{_SCOPE}/")}')
 
-        def initial(shape: Sequence[int], dtype: Any = None, partition_info: Any = None) -> Tensor:
+        def initial(shape: Sequence[int], dtype: DType = None, partition_info: Any = None) -> Tensor:
             if tuple(shape) != value.shape:
                 raise ValueError(f'its {name} is {value.shape}, not {tuple(shape)}')
             return _without_constant(value)

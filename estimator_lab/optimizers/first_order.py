@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from estimator_lab.tf1 import Tensor, Variable, tf
+from estimator_lab.tf1 import Operation, Tensor, Variable, tf
 
 _FIRST_SQUARES = 0.1  # TensorFlow's default
 
@@ -42,13 +42,13 @@ class FanInAdam(tf.train.AdamOptimizer):
         self._warmup_steps = warmup_steps
         self._warmup_inputs = warmup_inputs
 
-    def _apply_dense(self, grad: Tensor, var: Variable) -> Any:
+    def _apply_dense(self, grad: Tensor, var: Variable) -> Operation:
         return self._warmed_up(super()._apply_dense, grad, var)
 
-    def _resource_apply_dense(self, grad: Tensor, var: Variable) -> Any:
+    def _resource_apply_dense(self, grad: Tensor, var: Variable) -> Operation:
         return self._warmed_up(super()._resource_apply_dense, grad, var)
 
-    def _warmed_up(self, apply: Any, grad: Tensor, var: Variable) -> Any:
+    def _warmed_up(self, apply: Any, grad: Tensor, var: Variable) -> Operation:
         inputs = math.prod(var.shape.as_list()[:-1])
         if not 0 < self._warmup_inputs < inputs or not self._warmup_steps:
             return apply(grad, var)
@@ -75,7 +75,7 @@ class ScheduledFtrl(tf.train.FtrlOptimizer):
     def __init__(self, learning_rate: Tensor) -> None:
         super().__init__(learning_rate, initial_accumulator_value=_FIRST_SQUARES)
 
-    def _apply_dense(self, grad: Tensor, var: Variable) -> Any:
+    def _apply_dense(self, grad: Tensor, var: Variable) -> Operation:
         squares, sums = self.get_slot(var, 'accum'), self.get_slot(var, 'linear')
         n, z, w = (tf.identity(value) for value in (squares, sums, var))
         # Not set when the slot is created, as a warm start may still replace the weights.
@@ -86,11 +86,11 @@ class ScheduledFtrl(tf.train.FtrlOptimizer):
             values = ((squares, new_n), (sums, new_z), (var, -new_z / tf.sqrt(new_n)))
             return tf.group(*(tf.assign(variable, value) for variable, value in values))
 
-    def _resource_apply_dense(self, grad: Tensor, var: Variable) -> Any:
+    def _resource_apply_dense(self, grad: Tensor, var: Variable) -> Operation:
         return self._apply_dense(grad, var)
 
-    def _resource_apply_sparse(self, grad: Tensor, var: Variable, indices: Tensor) -> Any:
+    def _resource_apply_sparse(self, grad: Tensor, var: Variable, indices: Tensor) -> Operation:
         return self._apply_dense(tf.scatter_nd(indices[:, tf.newaxis], grad, tf.shape(var)), var)
 
-    def _apply_sparse(self, grad: Any, var: Variable) -> Any:
+    def _apply_sparse(self, grad: Tensor, var: Variable) -> Operation:
         return self._resource_apply_sparse(grad.values, var, grad.indices)

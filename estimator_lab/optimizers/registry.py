@@ -10,7 +10,7 @@ from estimator_lab.optimizers.first_order import FanInAdam, ScheduledFtrl
 from estimator_lab.optimizers.second_order.descent import ConjugateGradientOptimizer, LBFGSOptimizer
 from estimator_lab.optimizers.second_order.hessian_free import HessianFreeOptimizer
 from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer
-from estimator_lab.tf1 import Tensor, tf
+from estimator_lab.tf1 import Optimizer, Tensor, tf
 
 
 class FirstOrder(NamedTuple):
@@ -110,7 +110,7 @@ OPTIMIZERS: tuple[str, ...] = tuple(sorted([*FIRST_ORDER, *SECOND_ORDER]))
 """Names of all optimizers."""
 
 
-def make_optimizer(name: str, learning_rate: Tensor, momentum: float = 0.9, **settings: Any) -> Any:
+def make_optimizer(name: str, learning_rate: Tensor, momentum: float = 0.9, **settings: Any) -> Optimizer:
     """Returns a new `tf.train.Optimizer`.
 
     Examples:
@@ -134,7 +134,7 @@ def make_optimizer(name: str, learning_rate: Tensor, momentum: float = 0.9, **se
 _EXPONENTIAL_END = 0.01  # last rate of the exponential schedule, as a share of the initial rate
 _LONGEST_WARMUP = 0.1  # share of the run
 
-SCHEDULES: dict[str, Callable[[float, Any, int], Any]] = {
+SCHEDULES: dict[str, Callable[[float, Tensor, int], Tensor]] = {
     'constant': lambda rate, step, steps: tf.constant(rate),
     'cosine': lambda rate, step, steps: tf.train.cosine_decay(rate, step, steps),
     'exponential': lambda rate, step, steps: tf.train.exponential_decay(rate, step, steps, _EXPONENTIAL_END),

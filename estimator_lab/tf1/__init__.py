@@ -68,6 +68,36 @@ Variable: TypeAlias = Any
 Operation: TypeAlias = Any
 """A `tf.Operation`, or another value that `EstimatorSpec.train_op` accepts."""
 
+Nested: TypeAlias = Any
+"""A `Tensor`, or tuples, lists and dicts of such."""
+
+Metric: TypeAlias = tuple[Tensor, Tensor]
+"""The value of a metric, and the operation that adds a batch to it."""
+
+DType: TypeAlias = Any
+"""A `tf.DType`, or a value that TensorFlow converts to one."""
+
+Graph: TypeAlias = Any
+"""A `tf.Graph`."""
+
+Session: TypeAlias = Any
+"""A `tf.Session`, or one of `tf.train` that restores and recovers."""
+
+VariableScope: TypeAlias = Any
+"""A `tf.VariableScope`, its name, or None."""
+
+Initializer: TypeAlias = Any
+"""An initializer of a variable."""
+
+Optimizer: TypeAlias = Any
+"""A `tf.train.Optimizer`."""
+
+RNNCell: TypeAlias = Any
+"""A `tf.nn.rnn_cell.RNNCell`."""
+
+Estimator: TypeAlias = Any
+"""A `tf.estimator.Estimator`."""
+
 Features: TypeAlias = Any
 """The features that an input function passes to a model function: see `core.features`."""
 
@@ -83,15 +113,37 @@ Mode: TypeAlias = str
 SessionRunHook: TypeAlias = Any
 """A `tf.train.SessionRunHook`."""
 
+SessionRunContext: TypeAlias = Any
+"""A `tf.train.SessionRunContext`."""
+
+SessionRunValues: TypeAlias = Any
+"""A `tf.train.SessionRunValues`."""
+
+SessionRunArgs: TypeAlias = Any
+"""A `tf.train.SessionRunArgs`, or None."""
+
 __all__ = [
+    'DType',
+    'Estimator',
     'EstimatorSpec',
     'Features',
+    'Graph',
+    'Initializer',
+    'Metric',
     'Mode',
+    'Nested',
     'Operation',
+    'Optimizer',
+    'RNNCell',
     'RunConfig',
+    'Session',
+    'SessionRunArgs',
+    'SessionRunContext',
     'SessionRunHook',
+    'SessionRunValues',
     'Tensor',
     'Variable',
+    'VariableScope',
     'VersionError',
     'create_slots',
     'deterministic_operations',

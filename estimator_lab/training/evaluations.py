@@ -14,7 +14,7 @@ from estimator_lab.data.archives.opened import Say
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.runs.event_files import scalars_in
 from estimator_lab.runs.record import link_model
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Estimator, tf
 from estimator_lab.training.checks import EXPORTS
 
 _BEST, _LATEST, _FINAL = EXPORTS
@@ -69,7 +69,7 @@ class Evaluations(tf.estimator.Exporter):
 
     def export(
         self,
-        estimator: Any,
+        estimator: Estimator,
         export_path: str,
         checkpoint_path: str,
         eval_result: Any,
@@ -100,7 +100,7 @@ def make_exporters(names: Sequence[str], receiver: Callable[[], Any], evaluation
     return [makers[name]() for name in dict.fromkeys(names)]
 
 
-def export_at_the_end(exporters: Sequence[Any], estimator: Any, metrics: Mapping[str, float]) -> None:
+def export_at_the_end(exporters: Sequence[Any], estimator: Estimator, metrics: Mapping[str, float]) -> None:
     """Runs the FinalExporter where training ended before its last step; Estimator does not."""
     for exporter in exporters:
         if exporter.name == _FINAL:
@@ -124,7 +124,7 @@ class _BestExporter(tf.estimator.Exporter):
 
     def export(
         self,
-        estimator: Any,
+        estimator: Estimator,
         export_path: str,
         checkpoint_path: str,
         eval_result: Any,

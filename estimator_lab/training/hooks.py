@@ -14,7 +14,7 @@ from estimator_lab.core import keys
 from estimator_lab.core.layer_sizes import layer_sizes, summary_lines
 from estimator_lab.data.archives.opened import Say
 from estimator_lab.runs.record import Record, write_record
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Session, SessionRunArgs, SessionRunContext, SessionRunValues, tf
 from estimator_lab.training.watch import Watch
 
 _UPDATES = 10  # of the progress line, whose speed is shown
@@ -41,17 +41,17 @@ class StopTrainingHook(tf.train.SessionRunHook):
         """Raises Interrupted if the switch is on."""
         self.switch.check()
 
-    def before_run(self, run_context: Any) -> None:
+    def before_run(self, run_context: SessionRunContext) -> None:
         """Lets signals wait for the end of the step."""
         self.switch.may_leave = False
         self.watch.has_begun = True
 
-    def after_run(self, run_context: Any, run_values: Any) -> None:
+    def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Requests the end if the switch is on, or the evaluations are enough."""
         if (self.switch.on and not self.follows) or self.is_enough():
             run_context.request_stop()
 
-    def end(self, session: Any) -> None:
+    def end(self, session: Session) -> None:
         """Notes that the last step has been taken."""
         self.watch.is_over = True
 
@@ -83,7 +83,7 @@ class ProgressHook(tf.train.SessionRunHook):
         self._last_step = 0
         self.restart()
 
-    def after_create_session(self, session: Any, coord: Any) -> None:
+    def after_create_session(self, session: Session, coord: Any) -> None:
         """Says how many steps are lost, if this session replaces one whose parameter server is gone."""
         step = int(session.run(self._fetches['step']))
         if step < self._last_step:
@@ -99,14 +99,14 @@ class ProgressHook(tf.train.SessionRunHook):
         self._status: Progress | None = None
         self._updates: deque[tuple[float, int]] = deque(maxlen=_UPDATES)
 
-    def before_run(self, run_context: Any) -> Any:
+    def before_run(self, run_context: SessionRunContext) -> SessionRunArgs:
         """Requests the global step and the loss."""
         if self._status is None:
             doing('training')
             self._status = Progress(show_line=self.say)
         return tf.train.SessionRunArgs(self._fetches)
 
-    def after_run(self, run_context: Any, run_values: Any) -> None:
+    def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Shows the progress, and writes the two rates every `every_n_steps` steps."""
         # The step may be read before or after its update: off by one is good enough for the summaries.
         step = self._last_step = int(run_values.results['step'])
@@ -120,7 +120,7 @@ class ProgressHook(tf.train.SessionRunHook):
         if len(self._updates) > 1:
             self._status.show(self._line(step, run_values.results['loss']))
 
-    def end(self, session: Any) -> None:
+    def end(self, session: Session) -> None:
         """Clears the progress line."""
         if self._status:
             self._status.close()
@@ -167,7 +167,7 @@ class EvaluationHook(tf.train.SessionRunHook):
         self._status = Progress(show_line=self.say)
         self._seen = 0
 
-    def after_run(self, run_context: Any, run_values: Any) -> None:
+    def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Shows the progress; raises Interrupted if the switch is on."""
         self.switch.check()
         self._seen += self.batch_size
@@ -176,7 +176,7 @@ class EvaluationHook(tf.train.SessionRunHook):
             of = '' if self.total is None else f' of {self.total:,}'
             self._status.show(f'evaluating {seen:,}{of} {self.noun}')
 
-    def end(self, session: Any) -> None:
+    def end(self, session: Session) -> None:
         """Clears the progress line; raises Interrupted if the switch is on."""
         self._status.close()
         self.switch.check()  # else an input that the signal has ended would count as whole
@@ -243,13 +243,13 @@ class CheckpointListener(tf.train.CheckpointSaverListener):
     folder: Path
     record: Record | None = None
 
-    def before_save(self, session: Any, global_step_value: int) -> None:
+    def before_save(self, session: Session, global_step_value: int) -> None:
         """Writes the record, once: a checkpoint is never without it."""
         if self.record:
             write_record(self.folder, self.record)
             self.record = None
 
-    def after_save(self, session: Any, global_step_value: int) -> None:
+    def after_save(self, session: Session, global_step_value: int) -> None:
         """Syncs the files of the checkpoint, then the list of checkpoints, then the folder."""
         for path in (*listed(self.folder, f'model.ckpt-{global_step_value}.*'), self.folder / 'checkpoint'):
             with path.open('rb') as file:

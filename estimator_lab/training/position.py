@@ -12,7 +12,7 @@ from estimator_lab.base.errors import DataError, option
 from estimator_lab.runs.record import InputRecord
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.weights.checkpoint import open_checkpoint, step_of
-from estimator_lab.tf1 import save_by, tf
+from estimator_lab.tf1 import Session, SessionRunArgs, SessionRunContext, save_by, tf
 
 CONSUMED = 'input/consumed'
 """Name of the variable, an int64."""
@@ -56,16 +56,16 @@ class PositionHook(tf.train.SessionRunHook):
         checkpoint = newest_checkpoint(self.folder)
         self._restored = (step_of(checkpoint), _consumed(checkpoint)) if checkpoint else None
 
-    def after_create_session(self, session: Any, coord: Any) -> None:
+    def after_create_session(self, session: Session, coord: Any) -> None:
         """Sets the position, unless a later checkpoint was restored, which has its own."""
         if self.sets and int(session.run(self._step)) == self.record.step:
             session.run(self._set, {self._given: self.record.position})
 
-    def before_run(self, run_context: Any) -> Any:
+    def before_run(self, run_context: SessionRunContext) -> SessionRunArgs:
         """Requests the increase in the same step."""
         return tf.train.SessionRunArgs(self._add)
 
-    def _save_new(self, session: Any, *args: Any, **kwargs: Any) -> Any:
+    def _save_new(self, session: Session, *args: Any, **kwargs: Any) -> Any:
         step, position = map(int, session.run((self._step, self._position)))
         if step < self.start:
             raise DataError(

@@ -17,7 +17,7 @@ from estimator_lab.data.input.bad_examples import BadLimit, BadList, InputReport
 from estimator_lab.data.input.input_fns import Epochs, InputFn, Onwards, archive_input_fn
 from estimator_lab.runs.record import read_record, write_record
 from estimator_lab.runs.serving import serving_input_receiver_fn
-from estimator_lab.tf1 import EstimatorSpec, reused_evaluation_graph, tf
+from estimator_lab.tf1 import Estimator, EstimatorSpec, Features, Tensor, reused_evaluation_graph, tf
 from estimator_lab.training.cluster import check_agreement
 from estimator_lab.training.evaluations import Evaluations, export_at_the_end, make_exporters
 from estimator_lab.training.hooks import (
@@ -130,7 +130,7 @@ class StageTraining:
         self.train_report.raise_error()
         return metrics
 
-    def _train_and_evaluate(self, estimator: Any, train_spec: Any, eval_spec: Any) -> None:
+    def _train_and_evaluate(self, estimator: Estimator, train_spec: Any, eval_spec: Any) -> None:
         cluster = self.plan.cluster
         work = functools.partial(tf.estimator.train_and_evaluate, estimator, train_spec, eval_spec)
         if not cluster.tasks:
@@ -146,7 +146,7 @@ class StageTraining:
                 folder = self.stage.folder / f'tmp_{cluster.task_type}_{cluster.task_id}'
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _evaluate_only(self, estimator: Any) -> Mapping[str, float]:
+    def _evaluate_only(self, estimator: Estimator) -> Mapping[str, float]:
         evaluates = self.plan.cluster.evaluates
         what = 'evaluating only' if evaluates else 'nothing is left to do'
         self.plan.say(f'Already trained for {saved_step(self.stage.folder)} steps: {what}.')
@@ -271,7 +271,7 @@ class StageTraining:
 def _checked(model_fn: _ModelFn, batch_size: int) -> _ModelFn:
     """Returns a model function whose errors of shape become sentences. Estimators would copy a method."""
 
-    def checked(features: Any, labels: Any, mode: Any, params: Any, config: Any) -> Any:
+    def checked(features: Features, labels: Tensor, mode: Any, params: Any, config: Any) -> Any:
         try:
             spec = model_fn(features, labels, mode, params, config)
         except (ValueError, OverflowError, MemoryError, tf.errors.OpError) as error:
@@ -286,7 +286,7 @@ def _checked(model_fn: _ModelFn, batch_size: int) -> _ModelFn:
     return checked
 
 
-def _evaluate_each(estimator: Any, work: Callable[[], object]) -> None:
+def _evaluate_each(estimator: Estimator, work: Callable[[], object]) -> None:
     """Does the work of an evaluator; training that is faster deletes checkpoints before they are read."""
     while True:
         before = estimator.latest_checkpoint()

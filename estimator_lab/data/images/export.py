@@ -98,14 +98,14 @@ def _size_in_between(size: Tensor, shape: ImageShape) -> Tensor:
 def _colours(encoded: Tensor, background: str) -> Tensor:
     """Returns uint8 [rows, columns, 3] in the image's own size; grey is the same in all three."""
 
-    def jpeg() -> Any:
+    def jpeg() -> Tensor:
         # Pillow's DCT; TensorFlow's default is faster and less accurate.
         return tf.image.decode_jpeg(encoded, channels=3, dct_method='INTEGER_ACCURATE')
 
-    def png() -> Any:
+    def png() -> Tensor:
         return _on(background, tf.image.decode_png(encoded))
 
-    def other() -> Any:
+    def other() -> Tensor:
         return tf.image.decode_image(encoded, channels=3, expand_animations=False)
 
     is_png = tf.equal(tf.strings.substr(encoded, 0, len(_PNG_START)), _PNG_START)
@@ -140,7 +140,7 @@ def _resize(image: Tensor, size: Tensor) -> Tensor:
     return tf.clip_by_value(tf.floor(scaled + 0.5), 0.0, float(UINT8_MAX))
 
 
-def _grey(image: Tensor) -> Any:
+def _grey(image: Tensor) -> Tensor:
     """Returns the ITU-R 601 luminance [rows, columns, 1] of [rows, columns, 3], as Pillow rounds it."""
     weighted = tf.cast(image, tf.int32) * _GREY_WEIGHTS
     return tf.cast((tf.reduce_sum(weighted, axis=2, keepdims=True) + 32_768) // 65_536, tf.float32)

@@ -11,7 +11,7 @@ from estimator_lab.core.projector import ProjectorHook, labels_and_keys
 from estimator_lab.core.summaries import histogram, network_histograms, network_pictures, rows_picture
 from estimator_lab.core.training import train_op, watched
 from estimator_lab.models.autoencoder.report import ReconstructionReportHook
-from estimator_lab.tf1 import EstimatorSpec, SessionRunHook, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Metric, SessionRunHook, Tensor, tf
 
 LOSSES = ('squared_error', 'cross_entropy')
 _BEST_PSNR = 100.0  # dB, of images that are equal: their true value, infinity, would dominate every mean
@@ -107,7 +107,7 @@ def loss(args: Args[Any], made: Reconstructed) -> Tensor:
         return tf.losses.compute_weighted_loss(values, args.weights)
 
 
-def _metrics(args: Args[Any], made: Reconstructed) -> dict[str, tuple[Any, Any]]:
+def _metrics(args: Args[Any], made: Reconstructed) -> dict[str, Metric]:
     params = args.params
     with tf.name_scope('metrics'):
         means = {

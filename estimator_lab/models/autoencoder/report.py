@@ -10,7 +10,7 @@ import numpy as np
 from estimator_lab.core.confusion import TopK
 from estimator_lab.core.picture import COLUMNS, labelled_grid
 from estimator_lab.core.summaries import picture_value, write_values
-from estimator_lab.tf1 import Tensor, tf
+from estimator_lab.tf1 import Session, SessionRunArgs, SessionRunContext, SessionRunValues, Tensor, tf
 
 _WORST = 2 * COLUMNS
 
@@ -37,11 +37,11 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
         self._first: dict[str, np.ndarray] = {}
         self._worst: TopK[dict[str, np.ndarray]] = TopK(_WORST)
 
-    def before_run(self, run_context: Any) -> Any:
+    def before_run(self, run_context: SessionRunContext) -> SessionRunArgs:
         """Requests the batch."""
         return tf.train.SessionRunArgs(self._batch)
 
-    def after_run(self, run_context: Any, run_values: Any) -> None:
+    def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Keeps the first images, and the worst ones."""
         batch = run_values.results
         if not self._first:
@@ -49,7 +49,7 @@ class ReconstructionReportHook(tf.train.SessionRunHook):
         for row, error in enumerate(batch['error'].tolist()):
             self._worst.offer(error, functools.partial(_example, batch, row))
 
-    def end(self, session: Any) -> None:
+    def end(self, session: Session) -> None:
         """Writes the pictures."""
         if not self._first:
             return

@@ -16,7 +16,7 @@ from estimator_lab.models.boltzmann.annealing import log_partition
 from estimator_lab.models.boltzmann.learning import RbmParams, apply_gradients, contrastive_divergence
 from estimator_lab.models.boltzmann.machine import BERNOULLI
 from estimator_lab.models.boltzmann.stack import Stack
-from estimator_lab.tf1 import EstimatorSpec, Operation, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Metric, Operation, Tensor, tf
 
 _SHOWN = 8
 _RECEPTIVE_FIELDS = 64
@@ -149,7 +149,7 @@ class MachineHead:
         flipped = self._rbm.free_energy(tf.abs(data - tf.one_hot(chosen, units)))
         return units * tf.log_sigmoid(flipped - energies)
 
-    def _diversity(self) -> tuple[Any, Any]:
+    def _diversity(self) -> Metric:
         """Streams the deviation of samples that start at images, as a share of the images' own."""
         images = self._stack.pixels(self._args.images[:_COMPARED])
         start, noise = self._visible[:_COMPARED], self._fixed_noise()

@@ -97,7 +97,7 @@ class Divergence(NamedTuple):
       moved: the chains after this update, float32 [chains, visible].
     """
 
-    gradients: tuple[Any, Any, Any]
+    gradients: tuple[Tensor, Tensor, Tensor]
     reconstruction: Tensor
     chains: Variable | None
     moved: Tensor

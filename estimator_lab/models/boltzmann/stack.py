@@ -7,7 +7,7 @@ from typing import Any
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.params import RAW_PIXELS, Pixels
 from estimator_lab.models.boltzmann.machine import BERNOULLI, GAUSSIAN, Rbm
-from estimator_lab.tf1 import Tensor, Variable, tf
+from estimator_lab.tf1 import Initializer, Tensor, Variable, tf
 
 _WEIGHT_STDDEV = 0.01  # guide, section 8.1
 _SHOWN_DEVIATIONS = 2.5  # of a standardised image, between mid-grey and black or white
@@ -26,7 +26,7 @@ def make_rbm(
     N from 1 at the bottom. The kinds of visible and hidden units are from `machine.UNITS`.
     """
 
-    def variable(name: str, shape: list[int], initializer: Any) -> Variable:
+    def variable(name: str, shape: list[int], initializer: Initializer) -> Variable:
         return tf.get_variable(name, shape, initializer=initializer, trainable=trainable)
 
     scope = f'layer_{number}'

@@ -24,7 +24,7 @@ from estimator_lab.models.gan.networks import (
     generator,
     power_steps,
 )
-from estimator_lab.tf1 import Operation, Tensor, tf
+from estimator_lab.tf1 import Operation, Optimizer, Tensor, tf
 
 _BETA1 = 0.5  # of Adam (Radford et al. 2016)
 
@@ -105,7 +105,7 @@ def _seen(images: Tensor, params: Any, noise: Noise) -> Tensor:
 
 
 def _update(
-    optimizer: Any, loss: Tensor, scope: str, weights: Tensor, params: Any, then: Any
+    optimizer: Optimizer, loss: Tensor, scope: str, weights: Tensor, params: Any, then: Any
 ) -> tuple[Operation, Tensor]:
     """Returns the operation that lowers a loss by one step of a network, and the length of the gradient.
 

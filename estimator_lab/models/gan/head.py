@@ -16,7 +16,7 @@ from estimator_lab.models.gan.game import Played, RealBatch, play
 from estimator_lab.models.gan.judge import judged
 from estimator_lab.models.gan.networks import AVERAGE, GENERATOR, HIDDEN, discriminator, generator
 from estimator_lab.models.gan.scores import ImagesAndFakes, diversity, spread
-from estimator_lab.tf1 import EstimatorSpec, SessionRunHook, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Features, Nested, SessionRunHook, Tensor, tf
 
 _ROWS = 8  # of samples in a picture
 _MOST_CLASSES = 10
@@ -194,7 +194,7 @@ def predict_spec(args: Args[Any]) -> EstimatorSpec:
     return spec._replace(export_outputs=exported)
 
 
-def _generator_inputs(features: Any, params: Any) -> tuple[Tensor, Tensor | None]:
+def _generator_inputs(features: Features, params: Any) -> tuple[Tensor, Tensor | None]:
     """Returns latent vectors and classes: those of an export's features, or one of each."""
     latent = features.get(keys.LATENT, tf.zeros([1, params.latent_size]))
     if not params.conditional:
@@ -209,7 +209,7 @@ class _OutputsOf(tf.estimator.export.PredictOutput):
     Estimator combines each output with every input.
     """
 
-    def __init__(self, outputs: Any, latent: bool) -> None:
+    def __init__(self, outputs: Nested, latent: bool) -> None:
         super().__init__(outputs)
         self._latent = latent
 

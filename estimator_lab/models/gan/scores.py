@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from estimator_lab.core import keys
 from estimator_lab.core.metrics import running_sum
-from estimator_lab.tf1 import Tensor, tf
+from estimator_lab.tf1 import Metric, Tensor, tf
 
-Metrics = dict[str, tuple[Any, Any]]
+Metrics = dict[str, Metric]
 """(value, update op) by name, as an EstimatorSpec takes them."""
 
 _TINY = 1e-30
@@ -43,7 +43,7 @@ class Classified(NamedTuple):
         return tuple(map(Classified, *(tf.split(values, 2) for values in self)))  # type: ignore[return-value]
 
 
-def diversity(samples: ImagesAndFakes, one_hot: Tensor | None) -> tuple[Any, Any]:
+def diversity(samples: ImagesAndFakes, one_hot: Tensor | None) -> Metric:
     """Streams the spread of the fakes relative to that of the images; 0 if all fakes are the same.
 
     With classes, float32 [batch, classes] of both, only pairs of one class count.
@@ -89,7 +89,7 @@ def judge_metrics(real: Classified, fake: Classified, samples: ImagesAndFakes) -
     return metrics
 
 
-def classifier_score(name: str, probabilities: Tensor) -> tuple[Any, Any]:
+def classifier_score(name: str, probabilities: Tensor) -> Metric:
     """Streams exp(E KL(p(y|x) || p(y))) over all samples, the Inception score of Salimans et al. (2016).
 
     It is between 1 and the number of classes: high if a classifier is sure of each sample and finds all

@@ -14,7 +14,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from estimator_lab.tf1 import Tensor, Variable, tf
+from estimator_lab.tf1 import Nested, Tensor, Variable, tf
 
 Step = Callable[[list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tensor]]]
 """(values of the arrays at this step, states) -> (outputs, next states)."""
@@ -68,7 +68,7 @@ class Cell(abc.ABC):
         widths, back_widths = ([n * self.units for n in each] for each in (self.outputs, self.back_outputs))
 
         @tf.custom_gradient
-        def run(inputs: Tensor, *given: Tensor) -> tuple[Tensor, Any]:
+        def run(inputs: Tensor, *given: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, ...]]]:
             weights, probes = given[: len(variables)], given[len(variables) :]
             zeros = [tf.zeros([tf.shape(inputs)[1], self.units])] * self.states
             made = _over_time(self._forward(weights), [_array(inputs)], zeros, widths)
@@ -77,7 +77,7 @@ class Cell(abc.ABC):
             def gradient(by_h: Tensor) -> tuple[Tensor, ...]:
                 step_back = self._backward(weights)
 
-                def step(now: list[Tensor], later: list[Tensor]) -> Any:
+                def step(now: list[Tensor], later: list[Tensor]) -> Nested:
                     by_state = now[0] + later[0]
                     outputs, earlier = step_back(by_state, now[1:], later[1:])
                     return [*outputs, *(by_state for _ in probes)], earlier
@@ -125,7 +125,7 @@ class TanhCell(Cell):
         return _kernel_and_bias(values + self.units, self.units)
 
     def _forward(self, weights: Sequence[Tensor]) -> Step:
-        def step(now: list[Tensor], state: list[Tensor]) -> Any:
+        def step(now: list[Tensor], state: list[Tensor]) -> Nested:
             after = tf.tanh(_affine(now[0], state[0], *weights))
             return [after], [after]
 
@@ -134,7 +134,7 @@ class TanhCell(Cell):
     def _backward(self, weights: Sequence[Tensor]) -> StepBack:
         back = tf.transpose(weights[0][-self.units :])  # once rather than in each product
 
-        def step(by_h: Tensor, now: list[Tensor], later: list[Tensor]) -> Any:
+        def step(by_h: Tensor, now: list[Tensor], later: list[Tensor]) -> Nested:
             by_sum = tf.raw_ops.TanhGrad(y=now[0], dy=by_h)
             return [by_sum], [tf.matmul(by_sum, back)]
 
@@ -163,7 +163,7 @@ class LstmCell(Cell):
         scaled = kernel * twice
         shifted = (bias + tf.constant([0.0] * 2 * units + [1.0] * units + [0.0] * units)) * twice
 
-        def step(now: list[Tensor], state: list[Tensor]) -> Any:
+        def step(now: list[Tensor], state: list[Tensor]) -> Nested:
             h, c = state
             gates = tf.sigmoid(_affine(now[0], h, scaled, shifted))
             i, half_j, f, o = tf.split(gates, 4, axis=1)
@@ -180,7 +180,7 @@ class LstmCell(Cell):
     def _backward(self, weights: Sequence[Tensor]) -> StepBack:
         back = tf.transpose(weights[0][-self.units :])  # once rather than in each product
 
-        def step(by_h: Tensor, now: list[Tensor], later: list[Tensor]) -> Any:
+        def step(by_h: Tensor, now: list[Tensor], later: list[Tensor]) -> Nested:
             gates, c, c_before = now
             i, half_j, f, o = tf.split(gates, 4, axis=1)
             squashed = tf.tanh(c)
@@ -212,7 +212,7 @@ class GruCell(Cell):
     def _forward(self, weights: Sequence[Tensor]) -> Step:
         gate_kernel, gate_bias, kernel, bias = weights
 
-        def step(now: list[Tensor], state: list[Tensor]) -> Any:
+        def step(now: list[Tensor], state: list[Tensor]) -> Nested:
             (h,) = state
             gates = tf.sigmoid(_affine(now[0], h, gate_kernel, gate_bias))
             r, u = tf.split(gates, 2, axis=1)
@@ -229,7 +229,7 @@ class GruCell(Cell):
     def _backward(self, weights: Sequence[Tensor]) -> StepBack:
         gate_back, back = (tf.transpose(kernel[-self.units :]) for kernel in weights[::2])
 
-        def step(by_h: Tensor, now: list[Tensor], later: list[Tensor]) -> Any:
+        def step(by_h: Tensor, now: list[Tensor], later: list[Tensor]) -> Nested:
             gates, j, before = now
             r, u = tf.split(gates, 2, axis=1)
             by_candidate = tf.raw_ops.TanhGrad(y=j, dy=by_h * (1 - u))

@@ -6,9 +6,8 @@ the weights; `pointwise` has none and is cheap.
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from estimator_lab.tf1 import Tensor, tf
+from estimator_lab.tf1 import Initializer, Tensor, tf
 
 _FORGET_BIAS = 1.0  # keeps the memory of deep nodes at the start of training
 
@@ -172,6 +171,6 @@ def _bias(name: str, units: int) -> Tensor:
     return _variable(f'{name}/bias', [units], tf.zeros_initializer())
 
 
-def _variable(name: str, shape: Sequence[int], initializer: Any) -> Tensor:
+def _variable(name: str, shape: Sequence[int], initializer: Initializer) -> Tensor:
     with tf.variable_scope('tree', reuse=tf.AUTO_REUSE):
         return tf.get_variable(name, shape, initializer=initializer)

@@ -26,7 +26,7 @@ from estimator_lab.core.params import ClassifierParams, other_default, share, st
 from estimator_lab.models.recursive.cells import CELLS
 from estimator_lab.models.recursive.pictures import TreesHook, tree_picture
 from estimator_lab.models.recursive.tree import ARITY, Forest, forest_of, quadtree_states, tree_states
-from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, tf
+from estimator_lab.tf1 import EstimatorSpec, Features, Metric, Mode, RunConfig, Tensor, tf
 
 NODE_LOGITS = 'node_logits'
 """The endpoint of all nodes, float32 [batch, nodes, num_classes]; 0 after the roots."""
@@ -232,7 +232,7 @@ def _with_nodes(args: Args[Params], spec: EstimatorSpec, nodes: _Nodes) -> Estim
     return spec._replace(evaluation_hooks=[*spec.evaluation_hooks, hook])
 
 
-def binary_accuracy(ids: Tensor, probabilities: Tensor, weights: Tensor) -> tuple[Any, Any]:
+def binary_accuracy(ids: Tensor, probabilities: Tensor, weights: Tensor) -> Metric:
     """Returns the share of positive and negative trees whose side is right; neutral ones do not count.
 
     A tree is predicted positive if classes 3 and 4 together are more probable than 0 and 1, so that a network

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from estimator_lab.core.picture import LINE, SIZE, fitted, spelled
 from estimator_lab.core.projector import write_projection
 from estimator_lab.core.summaries import picture_value, write_values
-from estimator_lab.tf1 import Tensor, tf
+from estimator_lab.tf1 import Session, SessionRunArgs, SessionRunContext, SessionRunValues, Tensor, tf
 
 UNKNOWN_TOKEN = '<unknown>'
 
@@ -139,11 +139,11 @@ class TreesHook(tf.train.SessionRunHook):
         """Starts an evaluation."""
         self._drawn: list[Image.Image] = []
 
-    def before_run(self, run_context: Any) -> Any:
+    def before_run(self, run_context: SessionRunContext) -> SessionRunArgs:
         """Fetches trees until enough are drawn."""
         return tf.train.SessionRunArgs(self._first if len(self._drawn) < _DRAWN else [])
 
-    def after_run(self, run_context: Any, run_values: Any) -> None:
+    def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Draws small trees."""
         for token, left, level, label, probabilities in zip(*run_values.results, strict=True):
             size = int((level >= 0).sum())
@@ -152,7 +152,7 @@ class TreesHook(tf.train.SessionRunHook):
                 arrays = (left[:size], probabilities[:size], label[:size])
                 self._drawn.append(tree_picture(texts, self._labels, *arrays))
 
-    def end(self, session: Any) -> None:
+    def end(self, session: Session) -> None:
         """Writes pictures and embeddings."""
         embedding = session.run(self._embedding)
         values = [picture_value(f'tree_{n}', picture) for n, picture in enumerate(self._drawn, 1)]

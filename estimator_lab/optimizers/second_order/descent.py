@@ -17,7 +17,7 @@ from estimator_lab.optimizers.second_order.objective import (
     rounding,
 )
 from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer, Slot, Step
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Nested, Tensor, tf
 
 # Until there is a bracket, the step length grows by between these multiples of its last growth (Moré and
 # Thuente 1994, section 4); within one, it stays this share of the width away from both ends (p. 62).
@@ -27,9 +27,9 @@ _GROWTH, _INSIDE = (1.1, 4.0), 0.1
 class Point(NamedTuple):
     """A step length along the direction, the loss there, and its slope along the direction, all scalars."""
 
-    step: Any
-    loss: Any
-    slope: Any
+    step: Tensor
+    loss: Tensor
+    slope: Tensor
 
 
 class Search(NamedTuple):
@@ -49,17 +49,17 @@ class Search(NamedTuple):
 
     point: Point
     other: Point
-    gradient: Any
-    trial: Any
-    evaluations: Any
-    satisfied: Any
-    finite: Any
+    gradient: Tensor
+    trial: Tensor
+    evaluations: Tensor
+    satisfied: Tensor
+    finite: Tensor
 
 
 def strong_wolfe(
-    evaluate: Callable[[Any], tuple[Point, Any]],
-    start: tuple[Point, Any],
-    first_step: Any,
+    evaluate: Callable[[Any], tuple[Point, Tensor]],
+    start: tuple[Point, Tensor],
+    first_step: Tensor,
     curvature: float,
     sufficient_decrease: float = 1e-4,
     most: int = 20,
@@ -80,7 +80,7 @@ def strong_wolfe(
     begin, gradient = start
     dtype, slack = begin.loss.dtype, rounding(begin.loss)
 
-    def unfinished(search: Search) -> Any:
+    def unfinished(search: Search) -> Tensor:
         # The possible decrease within the bracket may be below the rounding error of the loss.
         left = tf.abs((search.other.step - search.point.step) * search.point.slope)
         return tf.logical_not(search.satisfied) & (search.evaluations < most) & (left > slack)
@@ -110,7 +110,7 @@ def strong_wolfe(
     return end
 
 
-def cubic_minimum(one: Point, other: Point) -> Any:
+def cubic_minimum(one: Point, other: Point) -> Tensor:
     """Returns the minimum of the cubic through two losses and slopes ((3.59), p. 59); NaN for none."""
     mean = one.slope + other.slope - 3 * (one.loss - other.loss) / (one.step - other.step)
     root = tf.sign(other.step - one.step) * tf.sqrt(mean**2 - one.slope * other.slope)
@@ -118,7 +118,7 @@ def cubic_minimum(one: Point, other: Point) -> Any:
     return other.step - (other.step - one.step) * share
 
 
-def _interpolated(low: Point, high: Point) -> Any:
+def _interpolated(low: Point, high: Point) -> Tensor:
     """Returns a step length within the bracket."""
     width = high.step - low.step
     share = (cubic_minimum(low, high) - low.step) / width
@@ -130,7 +130,7 @@ def _interpolated(low: Point, high: Point) -> Any:
     return low.step + width * tf.clip_by_value(share, _INSIDE, 1 - _INSIDE)
 
 
-def _extrapolated(before: Point, low: Point, trial: Any) -> Any:
+def _extrapolated(before: Point, low: Point, trial: Tensor) -> Tensor:
     """Returns a longer step length than the last one."""
     grown = trial - before.step
     least, most = (trial + factor * grown for factor in _GROWTH)
@@ -141,21 +141,21 @@ def _extrapolated(before: Point, low: Point, trial: Any) -> Any:
 class Direction(NamedTuple):
     """A search direction [size], and the step length to try first, a scalar."""
 
-    vector: Any
-    first_step: Any
+    vector: Tensor
+    first_step: Tensor
 
 
 class _Progress(NamedTuple):
     """The loop variables of a step's iterations."""
 
-    number: Any
+    number: Tensor
     at: Iterate
-    state: Any
-    evaluations: Any
-    step_length: Any
-    finite: Any
-    stuck: Any
-    resets: Any
+    state: Nested
+    evaluations: Tensor
+    step_length: Tensor
+    finite: Tensor
+    stuck: Tensor
+    resets: Tensor
 
 
 class _DescentOptimizer(SecondOrderOptimizer):
@@ -175,15 +175,15 @@ class _DescentOptimizer(SecondOrderOptimizer):
             raise FlagError(f'iterations={iterations} must be at least 1.')
         self._iterations = iterations
 
-    def _direction(self, state: Any, at: Iterate) -> Direction:
+    def _direction(self, state: Nested, at: Iterate) -> Direction:
         raise NotImplementedError
 
-    def _learned(self, state: Any, at: Iterate, direction: Any, found: Search, then: Iterate) -> Any:
+    def _learned(self, state: Nested, at: Iterate, direction: Tensor, found: Search, then: Iterate) -> Nested:
         """Returns the state after an iteration from `at` along a direction [size] to `then`."""
         raise NotImplementedError
 
-    def _step(self, objective: Objective, here: Iterate, state: Any) -> Step:
-        def unfinished(progress: _Progress) -> Any:
+    def _step(self, objective: Objective, here: Iterate, state: Nested) -> Step:
+        def unfinished(progress: _Progress) -> Tensor:
             return (progress.number < self._iterations) & tf.logical_not(progress.stuck)
 
         def iterate(progress: _Progress) -> tuple[_Progress]:
@@ -205,7 +205,7 @@ class _DescentOptimizer(SecondOrderOptimizer):
             leads_down, lambda: (direction, progress.state), lambda: (_steepest(at), _cleared(progress.state))
         )
 
-        def along(step: Any) -> tuple[Point, Any]:
+        def along(step: Tensor) -> tuple[Point, Tensor]:
             there = objective.at(at.weights + step * direction.vector)
             return Point(step, there.loss, dot(there.gradient, direction.vector)), there.gradient
 
@@ -230,12 +230,12 @@ class _DescentOptimizer(SecondOrderOptimizer):
         )
 
 
-def _cleared(state: Any) -> Any:
+def _cleared(state: Nested) -> Nested:
     """Returns a state of zeros, for which a method's direction is `_steepest`."""
     return state._make(map(tf.zeros_like, state))
 
 
-def _is_flat(at: Iterate) -> Any:
+def _is_flat(at: Iterate) -> Tensor:
     return tf.equal(tf.reduce_max(tf.abs(at.gradient)), 0)
 
 
@@ -247,8 +247,8 @@ def _steepest(at: Iterate) -> Direction:
 class Pairs(NamedTuple):
     """The last m differences of weights, s, and gradients, y, [m, size]: newest last, padded with zeros."""
 
-    positions: Any
-    gradients: Any
+    positions: Tensor
+    gradients: Tensor
 
 
 class LBFGSOptimizer(_DescentOptimizer):
@@ -281,11 +281,11 @@ class LBFGSOptimizer(_DescentOptimizer):
         vector = -two_loop(at.gradient, state)
         return Direction(vector, tf.where(newest > 0, tf.ones_like(newest), _steepest(at).first_step))
 
-    def _learned(self, state: Pairs, at: Iterate, direction: Any, found: Search, then: Iterate) -> Pairs:
+    def _learned(self, state: Pairs, at: Iterate, direction: Tensor, found: Search, then: Iterate) -> Pairs:
         return with_pair(state, then.weights - at.weights, then.gradient - at.gradient)
 
 
-def two_loop(gradient: Any, pairs: Pairs) -> Any:
+def two_loop(gradient: Tensor, pairs: Pairs) -> Tensor:
     """Returns H g, the gradient [size] times the pairs' inverse Hessian (algorithm 7.4, p. 178).
 
     It starts from s'y / y'y of the newest pair times the identity ((7.20), p. 178); without pairs it is g.
@@ -305,14 +305,14 @@ def two_loop(gradient: Any, pairs: Pairs) -> Any:
     return result
 
 
-def with_pair(pairs: Pairs, position: Any, gradient: Any) -> Pairs:
+def with_pair(pairs: Pairs, position: Tensor, gradient: Tensor) -> Pairs:
     """Returns the pairs with a new one, s and y [size], replacing the oldest.
 
     A pair without positive curvature, s'y > 0 up to rounding, is skipped to keep H positive (p. 537).
     """
     curved = dot(position, gradient) > epsilon(position.dtype) * norm(position) * norm(gradient)
 
-    def pushed(rows: Any, row: Any) -> Any:
+    def pushed(rows: Tensor, row: Tensor) -> Tensor:
         return tf.concat([rows[1:], row[tf.newaxis]], axis=0)
 
     return tf.cond(
@@ -329,10 +329,10 @@ class Memory(NamedTuple):
     times the slope at its start, at most 0; and the directions since the last restart.
     """
 
-    direction: Any
-    beta: Any
-    descent: Any
-    age: Any
+    direction: Tensor
+    beta: Tensor
+    descent: Tensor
+    age: Tensor
 
 
 class ConjugateGradientOptimizer(_DescentOptimizer):
@@ -362,7 +362,7 @@ class ConjugateGradientOptimizer(_DescentOptimizer):
         step = tf.div_no_nan(state.descent, dot(at.gradient, vector))
         return Direction(vector, tf.where(step > 0, step, _steepest(at).first_step))
 
-    def _learned(self, state: Memory, at: Iterate, direction: Any, found: Search, then: Iterate) -> Memory:
+    def _learned(self, state: Memory, at: Iterate, direction: Tensor, found: Search, then: Iterate) -> Memory:
         age = state.age + 1
         restarts = age >= direction.shape[0]
         beta = polak_ribiere(then.gradient, at.gradient)
@@ -374,6 +374,6 @@ class ConjugateGradientOptimizer(_DescentOptimizer):
         )
 
 
-def polak_ribiere(new: Any, old: Any) -> Any:
+def polak_ribiere(new: Tensor, old: Tensor) -> Tensor:
     """Returns beta, a scalar at least 0, for two successive gradients [size]."""
     return tf.maximum(tf.div_no_nan(dot(new, new - old), dot(old, old)), 0)

@@ -1,12 +1,11 @@
 """Products with the Gauss-Newton matrix of any model, and what of its graph they need."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.optimizers.second_order.objective import Objective
 from estimator_lab.optimizers.second_order.subgraph import Subgraph, ancestors, is_random
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Operation, Tensor, tf
 
 _CROSS_ENTROPIES = {'SoftmaxCrossEntropyWithLogits', 'SparseSoftmaxCrossEntropyWithLogits'}
 _VARIABLES = {'VarHandleOp', 'VariableV2', 'Variable', 'ReadVariableOp', 'ResourceGather', 'ResourceGatherNd'}
@@ -24,7 +23,7 @@ class GaussNewton:
     from the outputs. Raises FlagError for a loss that is linear in the outputs.
     """
 
-    def __init__(self, loss: Any, outputs: Sequence[Any], weights: Any) -> None:
+    def __init__(self, loss: Tensor, outputs: Sequence[Tensor], weights: Tensor) -> None:
         self._slopes = tf.gradients(loss, outputs)
         # J'u is linear in u, and the gradient of v'J'u with respect to u is J v: two backward passes replace
         # a forward-mode one.
@@ -41,11 +40,11 @@ class GaussNewton:
         self._outputs = outputs
         self._size = weights.shape[0]
 
-    def product(self, vector: Any) -> Any:
+    def product(self, vector: Tensor) -> Tensor:
         """Returns G v, [size], for a vector v [size]."""
         return self._product.at([vector])[0]
 
-    def squared_gradients(self, seed: Any, draws: int) -> Any:
+    def squared_gradients(self, seed: Tensor, draws: int) -> Tensor:
         """Returns an unbiased estimate of the mean squared gradient of single examples, [size].
 
         The loss is assumed to be the mean of the examples' losses. With a random sign for each example, the
@@ -54,7 +53,7 @@ class GaussNewton:
         """
         rows = tf.shape(self._outputs[0])[0]
 
-        def draw(number: Any, total: Any) -> tuple[Any, Any]:
+        def draw(number: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
             bits = tf.random.stateless_uniform([rows], tf.stack([seed, number]), 0, 2, tf.int32)
             signs = tf.cast(2 * bits - 1, total.dtype)
             signed = [tf.reshape(signs, [-1] + [1] * (s.shape.ndims - 1)) * s for s in self._slopes]
@@ -65,7 +64,7 @@ class GaussNewton:
         return total * tf.cast(rows, total.dtype) / draws
 
 
-def find_outputs(objective: Objective) -> list[Any]:
+def find_outputs(objective: Objective) -> list[Tensor]:
     """Returns the outputs that `tf.losses` compare with labels; the loss is a convex function of them.
 
     It finds the logits of softmax and sigmoid cross-entropies, and the predictions of squared errors, from
@@ -90,7 +89,7 @@ def find_outputs(objective: Objective) -> list[Any]:
     return [tensor for tensor in found.values() if tensor.op.name not in earlier]
 
 
-def _compared_by(op: Any) -> list[Any]:
+def _compared_by(op: Operation) -> list[Tensor]:
     """Returns outputs, possibly with their labels, if an operation is part of a loss."""
     if op.type in _CROSS_ENTROPIES:
         return [op.inputs[0]]
@@ -105,7 +104,7 @@ def _compared_by(op: Any) -> list[Any]:
     return []
 
 
-def _is_of_cross_entropy(log_softmax: Any) -> bool:
+def _is_of_cross_entropy(log_softmax: Tensor) -> bool:
     """Returns whether log probabilities are gathered, or multiplied and summed, and then negated.
 
     With deterministic operations (`--deterministic`), TensorFlow writes softmax cross-entropies in this way.
@@ -116,7 +115,7 @@ def _is_of_cross_entropy(log_softmax: Any) -> bool:
     return any(after.type == 'Neg' for op in picked for after in op.outputs[0].consumers())
 
 
-def _logits_of(log1p: Any) -> list[Any]:
+def _logits_of(log1p: Tensor) -> list[Tensor]:
     """Returns x of log(1 + exp(-|x|)) in sigmoid cross-entropy, which selects -|x| from x and -x."""
     exp = log1p.inputs[0].op
     if exp.type != 'Exp' or not exp.inputs[0].op.type.startswith('Select'):
@@ -125,7 +124,7 @@ def _logits_of(log1p: Any) -> list[Any]:
     return [tensor for tensor in select.inputs if tensor.op.type != 'Neg' and tensor.dtype.is_floating]
 
 
-def find_batch(objective: Objective, outputs: Sequence[Any]) -> list[Any]:
+def find_batch(objective: Objective, outputs: Sequence[Tensor]) -> list[Tensor]:
     """Returns the tensors through which the batch enters the graph, and random draws of its size.
 
     These are outputs of placeholders, iterators, constants and other operations without inputs, with a first

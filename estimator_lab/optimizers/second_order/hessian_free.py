@@ -17,7 +17,7 @@ from estimator_lab.optimizers.second_order.objective import (
 )
 from estimator_lab.optimizers.second_order.optimizer import SecondOrderOptimizer, Slot, Step
 from estimator_lab.optimizers.second_order.subgraph import Subgraph
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Operation, Tensor, tf
 
 # Martens' constants: conjugate gradients start at this share of the previous solution (section 4.4) ...
 _DECAY = 0.95
@@ -46,9 +46,9 @@ class Damped(NamedTuple):
     The number, int32, chooses the share of the batch.
     """
 
-    solution: Any
-    damping: Any
-    turn: Any
+    solution: Tensor
+    damping: Tensor
+    turn: Tensor
 
 
 class HessianFreeOptimizer(SecondOrderOptimizer):
@@ -84,7 +84,9 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
         self._cg_steps, self._damping, self._l2 = cg_steps, damping, l2
         self._shares = max(1, round(1 / curvature_share))
 
-    def minimize(self, loss: Any, *arguments: Any, outputs: Sequence[Any] | None = None, **named: Any) -> Any:
+    def minimize(
+        self, loss: Tensor, *arguments: Any, outputs: Sequence[Tensor] | None = None, **named: Any
+    ) -> Operation:
         """Returns the operation that takes one step down the loss.
 
         Args:
@@ -118,7 +120,7 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
     def _step(self, objective: Objective, here: Iterate, state: Damped) -> Step:
         decay = self._l2 * _kernels(objective)
 
-        def loss_after(change: Any) -> Any:
+        def loss_after(change: Tensor) -> Tensor:
             weights = here.weights + change
             return objective.loss_at(weights) + dot(decay, weights**2) / 2
 
@@ -126,7 +128,7 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
         gradient = here.gradient + decay * here.weights
         matrix = self._gauss_newton(objective, here.weights, state.turn)
 
-        def product(vector: Any) -> Any:
+        def product(vector: Tensor) -> Tensor:
             return matrix.product(vector) + decay * vector
 
         damping = tf.cond(
@@ -168,7 +170,7 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
             },
         )
 
-    def _gauss_newton(self, objective: Objective, weights: Any, turn: Any) -> GaussNewton:
+    def _gauss_newton(self, objective: Objective, weights: Tensor, turn: Tensor) -> GaussNewton:
         """Returns the matrix of the current share of the batch."""
         share = [self._share_of(tensor, turn) for tensor in self._batch]
         try:
@@ -181,7 +183,7 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
             copy.set_shape([None, *output.shape[1:]])
         return GaussNewton(loss, outputs, weights)
 
-    def _share_of(self, tensor: Any, turn: Any) -> Any:
+    def _share_of(self, tensor: Tensor, turn: Tensor) -> Tensor:
         """Returns the rows of a tensor that are in the current share."""
         rows, place = tf.shape(tensor)[0], tf.floormod(turn, self._shares)
         first, end = (rows * (place + more) // self._shares for more in (0, 1))
@@ -192,17 +194,17 @@ class HessianFreeOptimizer(SecondOrderOptimizer):
         return share
 
 
-def damping_factor(ratio: Any) -> Any:
+def damping_factor(ratio: Tensor) -> Tensor:
     """Returns the factor of lambda for a ratio of actual to predicted change (section 4.1); NaN is poor."""
     one = tf.ones_like(ratio)
     decrease = tf.where(ratio > _EXACT, _FAST_DECREASE * one, _DECREASE * one)
     return tf.where(ratio > _GOOD, decrease, tf.where(ratio >= _POOR, one, _INCREASE * one))
 
 
-def _largest_curvature(product: Callable[[Any], Any], start: Any) -> Any:
+def _largest_curvature(product: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
     """Estimates the largest eigenvalue of x -> A x from below, by power iterations; above 0."""
 
-    def iterate(number: Any, vector: Any, length: Any) -> tuple[Any, Any, Any]:
+    def iterate(number: Tensor, vector: Tensor, length: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         changed = product(tf.div_no_nan(vector, length))
         return number + 1, changed, norm(changed)
 
@@ -213,7 +215,7 @@ def _largest_curvature(product: Callable[[Any], Any], start: Any) -> Any:
     return tf.maximum(curvature, epsilon(start.dtype))
 
 
-def _kernels(objective: Objective) -> Any:
+def _kernels(objective: Objective) -> Tensor:
     """Returns 1 for each weight of a kernel, 0 for each of a bias, [size]."""
     parts = [tf.fill(shape, float(len(shape) > 1)) for shape in objective.shapes]
     return tf.cast(flatten(parts), objective.dtype)
@@ -222,23 +224,23 @@ def _kernels(objective: Objective) -> Any:
 class Solutions(NamedTuple):
     """Some intermediate solutions [size] of `truncated_cg` and the last one, its index, the steps taken."""
 
-    kept: Any
-    last: Any
-    steps: Any
+    kept: Tensor
+    last: Tensor
+    steps: Tensor
 
 
 class _State(NamedTuple):
     """The loop variables of `truncated_cg`; the residual is A x - b."""
 
-    step: Any
-    solution: Any
-    residual: Any
-    direction: Any
-    power: Any
-    values: Any
-    kept: Any
-    number: Any
-    stopped: Any
+    step: Tensor
+    solution: Tensor
+    residual: Tensor
+    direction: Tensor
+    power: Tensor
+    values: Tensor
+    kept: Tensor
+    number: Tensor
+    stopped: Tensor
 
 
 def kept_steps(most: int) -> list[int]:
@@ -249,10 +251,10 @@ def kept_steps(most: int) -> list[int]:
 
 
 def truncated_cg(
-    product: Callable[[Any], Any],
-    target: Any,
-    start: Any,
-    preconditioner: Any,
+    product: Callable[[Tensor], Tensor],
+    target: Tensor,
+    start: Tensor,
+    preconditioner: Tensor,
     most: int,
     tolerance: float = 5e-4,
 ) -> Solutions:
@@ -271,7 +273,7 @@ def truncated_cg(
     """
     keeps = tf.constant(kept_steps(most), tf.int32)
 
-    def unfinished(state: _State) -> Any:
+    def unfinished(state: _State) -> Tensor:
         return (state.step < most) & tf.logical_not(state.stopped)
 
     def advance(state: _State) -> tuple[_State]:
@@ -310,17 +312,19 @@ def truncated_cg(
     return Solutions(end.kept, end.number, end.step)
 
 
-def _backtracked(solutions: Solutions, loss_after: Callable[[Any], Any]) -> tuple[Any, Any, Any]:
+def _backtracked(
+    solutions: Solutions, loss_after: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
     """Goes back to earlier solutions as long as their loss is lower (section 4.6).
 
     Returns (the solution [size], its loss, the number of evaluations).
     """
 
-    def loss_at(number: Any) -> Any:
+    def loss_at(number: Tensor) -> Tensor:
         loss = loss_after(solutions.kept.read(number))
         return tf.where(tf.is_finite(loss), loss, tf.constant(float('inf'), loss.dtype))
 
-    def back(number: Any, best: Any, _: Any, evaluations: Any) -> Any:
+    def back(number: Tensor, best: Tensor, _: Tensor, evaluations: Tensor) -> Tensor:
         loss = loss_at(number - 1)
         better = loss <= best
         number = tf.where(better, number - 1, number)
@@ -334,8 +338,8 @@ def _backtracked(solutions: Solutions, loss_after: Callable[[Any], Any]) -> tupl
 
 
 def armijo(
-    loss_at: Callable[[Any], Any], loss: Any, slope: Any, first_loss: Any, most: int = _TRIES
-) -> tuple[Any, Any]:
+    loss_at: Callable[[Tensor], Tensor], loss: Tensor, slope: Tensor, first_loss: Tensor, most: int = _TRIES
+) -> tuple[Tensor, Tensor]:
     """Shortens a step until the loss decreases by 1 % of the first-order prediction.
 
     Nocedal and Wright (2006), algorithm 3.1, p. 37.
@@ -352,14 +356,14 @@ def armijo(
     """
     slack = rounding(loss)
 
-    def low_enough(rate: Any, found: Any) -> Any:
+    def low_enough(rate: Tensor, found: Tensor) -> Tensor:
         # TensorFlow rewrites `not a <= b` to `a > b`, which is false for NaN.
         return tf.is_finite(found) & (found <= loss + _SUFFICIENT * rate * slope + slack)
 
-    def unfinished(rate: Any, found: Any, tried: Any) -> Any:
+    def unfinished(rate: Tensor, found: Tensor, tried: Tensor) -> Tensor:
         return tf.logical_not(low_enough(rate, found)) & (tried < most)
 
-    def shorten(rate: Any, _: Any, tried: Any) -> Any:
+    def shorten(rate: Tensor, _: Tensor, tried: Tensor) -> Tensor:
         return rate * _SHRINK, loss_at(rate * _SHRINK), tried + 1
 
     first = (tf.ones_like(first_loss), first_loss, tf.constant(1))

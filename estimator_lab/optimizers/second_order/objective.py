@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.optimizers.second_order.subgraph import Subgraph, ancestors
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import DType, Operation, Tensor, Variable, tf
 
 _DTYPES = ('float32', 'float64')
 _ROUNDING = 4  # units in the last place of the loss
@@ -17,9 +17,9 @@ _ROUNDING = 4  # units in the last place of the loss
 class Iterate(NamedTuple):
     """Weights, a vector [size]; the loss at these weights, a scalar; its gradient, [size]."""
 
-    weights: Any
-    loss: Any
-    gradient: Any
+    weights: Tensor
+    loss: Tensor
+    gradient: Tensor
 
 
 class Objective:
@@ -44,7 +44,7 @@ class Objective:
       ValueError: if the loss depends on none of the variables, as in `tf.train.Optimizer`.
     """
 
-    def __init__(self, loss: Any, variables: Sequence[Any]) -> None:
+    def __init__(self, loss: Tensor, variables: Sequence[Variable]) -> None:
         before = {op.name for op in ancestors([loss])}
         read = [(variable, _reads(variable, before)) for variable in variables]
         used = [(variable, reads) for variable, reads in read if reads]
@@ -62,7 +62,7 @@ class Objective:
         self._subgraph = Subgraph(self.sources, [loss])
         self.operations = self._subgraph.operations
 
-    def contains(self, tensor: Any) -> bool:
+    def contains(self, tensor: Tensor) -> bool:
         """Returns whether a tensor is between the variables and the loss, or reads a variable."""
         return self._subgraph.contains(tensor) or any(tensor is source for source in self.sources)
 
@@ -76,72 +76,72 @@ class Objective:
         weights = [variable.read_value() for variable in self.variables]
         return Iterate(flatten(weights), self.loss, flatten(dense))
 
-    def loss_at(self, weights: Any) -> Any:
+    def loss_at(self, weights: Tensor) -> Tensor:
         """Returns the loss, a scalar, at other weights [size]."""
         loss = self._subgraph.at(self.values_of(weights))[0]
         loss.set_shape([])
         return loss
 
-    def at(self, weights: Any) -> Iterate:
+    def at(self, weights: Tensor) -> Iterate:
         """Returns other weights [size] with the loss and its gradient there."""
         loss = self.loss_at(weights)
         return Iterate(weights, loss, tf.gradients(loss, weights)[0])
 
-    def values_of(self, weights: Any) -> list[Any]:
+    def values_of(self, weights: Tensor) -> list[Tensor]:
         """Returns the values of `sources` at other weights [size]."""
         values = self._unflatten(weights)
         return [of(values[number]) for number, _, of in self._reads]
 
-    def assign(self, weights: Any) -> Any:
+    def assign(self, weights: Tensor) -> Operation:
         """Returns the operation that assigns a vector [size] to the variables."""
         values = self._unflatten(weights)
         return tf.group(*(tf.assign(v, value) for v, value in zip(self.variables, values, strict=True)))
 
-    def _unflatten(self, vector: Any) -> list[Any]:
+    def _unflatten(self, vector: Tensor) -> list[Tensor]:
         parts = tf.split(vector, self._sizes)
         return [tf.reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
 
-def flatten(tensors: Sequence[Any]) -> Any:
+def flatten(tensors: Sequence[Tensor]) -> Tensor:
     """Returns tensors as one vector."""
     return tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
 
 
-def dot(one: Any, other: Any) -> Any:
+def dot(one: Tensor, other: Tensor) -> Tensor:
     """Returns the inner product of two vectors, a scalar."""
     return tf.reduce_sum(one * other)
 
 
-def norm(vector: Any) -> Any:
+def norm(vector: Tensor) -> Tensor:
     """Returns the Euclidean length of a vector, a scalar."""
     return tf.sqrt(dot(vector, vector))
 
 
-def rounding(loss: Any) -> Any:
+def rounding(loss: Tensor) -> Tensor:
     """Returns by how much a loss, a scalar, may differ by rounding alone."""
     return _ROUNDING * epsilon(loss.dtype) * tf.abs(loss)
 
 
-def epsilon(dtype: Any) -> float:
+def epsilon(dtype: DType) -> float:
     """Returns the distance from 1 to the next number of a dtype: 1.2e-7 for float32."""
     return float(np.finfo(tf.as_dtype(dtype).as_numpy_dtype).eps)
 
 
-def choose(condition: Any, one: Any, other: Any) -> Any:
+def choose(condition: Tensor, one: Tensor, other: Tensor) -> Tensor:
     """Returns one of two structures of tensors without copying it."""
     return tf.cond(condition, lambda: one, lambda: other)
 
 
-def _is_resource(variable: Any) -> bool:
+def _is_resource(variable: Variable) -> bool:
     return hasattr(variable, 'handle')
 
 
-def _source(variable: Any) -> Any:
+def _source(variable: Variable) -> Tensor:
     """Returns the tensor through which a variable is read: its handle, or a reference."""
     return variable.handle if _is_resource(variable) else variable.op.outputs[0]
 
 
-def _reads(variable: Any, before: set[str]) -> list[tuple[Any, Callable[[Any], Any]]]:
+def _reads(variable: Variable, before: set[str]) -> list[tuple[Operation, Callable[[Tensor], Tensor]]]:
     """Returns the tensors by which the operations named in `before` read a variable, as functions of it."""
     source = _source(variable)
     consumers = [op for op in source.consumers() if op.name in before]
@@ -151,7 +151,7 @@ def _reads(variable: Any, before: set[str]) -> list[tuple[Any, Callable[[Any], A
     return [(op.outputs[0], _read_of(op, variable)) for op in consumers if op.type != 'VariableShape']
 
 
-def _read_of(op: Any, variable: Any) -> Callable[[Any], Any]:
+def _read_of(op: Operation, variable: Variable) -> Callable[[Tensor], Tensor]:
     """Returns the result of an operation that reads a resource variable, as a function of its value."""
     if op.type == 'ReadVariableOp':
         return lambda value: value
@@ -166,7 +166,7 @@ def _read_of(op: Any, variable: Any) -> Callable[[Any], Any]:
     )
 
 
-def _common_dtype(loss: Any, variables: Sequence[Any]) -> Any:
+def _common_dtype(loss: Tensor, variables: Sequence[Variable]) -> DType:
     names = {variable.dtype.base_dtype.name for variable in variables} | {loss.dtype.base_dtype.name}
     if len(names) > 1 or not names <= set(_DTYPES):
         raise FlagError(
@@ -176,7 +176,7 @@ def _common_dtype(loss: Any, variables: Sequence[Any]) -> Any:
     return loss.dtype.base_dtype
 
 
-def _shape(variable: Any) -> tuple[int, ...]:
+def _shape(variable: Variable) -> tuple[int, ...]:
     if not variable.shape.is_fully_defined():
         raise FlagError(f'The variable {variable.op.name!r} has no fixed shape, {variable.shape}.')
     return tuple(variable.shape.as_list())

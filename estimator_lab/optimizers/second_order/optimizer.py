@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.optimizers.second_order.objective import Iterate, Objective, norm
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import DType, Nested, Operation, Tensor, Variable, tf
 
 MOST_REJECTED = 5
 """Training ends after this many steps in a row without a finite loss."""
@@ -22,7 +22,7 @@ class Slot(NamedTuple):
 
     shape: tuple[int, ...] = ()
     initial: float = 0.0
-    dtype: Any = None
+    dtype: DType = None
 
 
 class Step(NamedTuple):
@@ -31,10 +31,10 @@ class Step(NamedTuple):
     A step is rejected if no loss that was tried was finite.
     """
 
-    weights: Any
-    state: Any
-    finite: Any
-    diagnostics: dict[str, Any]
+    weights: Tensor
+    state: Nested
+    finite: Tensor
+    diagnostics: dict[str, Tensor]
 
 
 class SecondOrderOptimizer(tf.train.Optimizer):
@@ -56,21 +56,21 @@ class SecondOrderOptimizer(tf.train.Optimizer):
 
     def __init__(self, name: str) -> None:
         super().__init__(use_locking=False, name=name)
-        self.diagnostics: dict[str, Any] = {}
-        self._state_variables: list[Any] = []
+        self.diagnostics: dict[str, Tensor] = {}
+        self._state_variables: list[Variable] = []
 
-    def variables(self) -> list[Any]:
+    def variables(self) -> list[Variable]:
         """Returns the variables of the optimizer's state, which checkpoints contain."""
         return list(self._state_variables)
 
     def minimize(
         self,
-        loss: Any,
-        global_step: Any = None,
-        var_list: Sequence[Any] | None = None,
+        loss: Tensor,
+        global_step: Tensor = None,
+        var_list: Sequence[Variable] | None = None,
         name: str | None = None,
-        active: Any = None,
-    ) -> Any:
+        active: Tensor = None,
+    ) -> Operation:
         """Returns the operation that takes one step down the loss.
 
         Args:
@@ -102,7 +102,7 @@ class SecondOrderOptimizer(tf.train.Optimizer):
 
             # A function gets v2 control flow, and nothing in it can change a variable.
             @tf.function(autograph=False)
-            def step() -> Any:
+            def step() -> Nested:
                 return self._guarded(objective, here, state, rejected, running)
 
             weights, state, rejected, self.diagnostics = step()
@@ -124,26 +124,26 @@ class SecondOrderOptimizer(tf.train.Optimizer):
     def _study(self, objective: Objective) -> None:
         """Finds what the method needs besides the loss; called before the step is built."""
 
-    def _initial_state(self, objective: Objective) -> Any:
+    def _initial_state(self, objective: Objective) -> Nested:
         """Returns the state as a NamedTuple of `Slot`."""
         raise NotImplementedError
 
-    def _step(self, objective: Objective, here: Iterate, state: Any) -> Step:
+    def _step(self, objective: Objective, here: Iterate, state: Nested) -> Step:
         """Returns the result of a step from `here`, where loss and gradient are finite."""
         raise NotImplementedError
 
-    def _rejected(self, state: Any) -> Any:
+    def _rejected(self, state: Nested) -> Nested:
         """Returns the state after a rejected step."""
         return state
 
     def _guarded(
-        self, objective: Objective, here: Iterate, state: Any, rejected: Any, active: Any
-    ) -> tuple[Any, Any, Any, dict[str, Any]]:
+        self, objective: Objective, here: Iterate, state: Nested, rejected: Tensor, active: Tensor
+    ) -> tuple[Tensor, Nested, Tensor, dict[str, Tensor]]:
         """Returns weights, state, rejected steps in a row and diagnostics after a step."""
         usable = tf.is_finite(here.loss) & tf.reduce_all(tf.is_finite(here.gradient))
         zeros = {name: tf.constant(0.0) for name in ('evaluations', *self.shown)}
 
-        def step() -> Any:
+        def step() -> Nested:
             taken = self._step(objective, here, state)
             return (
                 tf.cond(taken.finite, lambda: taken.weights, lambda: here.weights),
@@ -152,10 +152,10 @@ class SecondOrderOptimizer(tf.train.Optimizer):
                 {name: tf.cast(value, tf.float32) for name, value in taken.diagnostics.items()},
             )
 
-        def reject() -> Any:
+        def reject() -> Nested:
             return here.weights, self._rejected(state), tf.constant(False), zeros
 
-        def idle() -> Any:
+        def idle() -> Nested:
             return here.weights, state, tf.constant(True), zeros
 
         weights, state, finite, shown = tf.cond(active, lambda: tf.cond(usable, step, reject), idle)
@@ -165,7 +165,7 @@ class SecondOrderOptimizer(tf.train.Optimizer):
         shown['evaluations'] += 1  # the graph's own
         return weights, state, rejected, shown
 
-    def _make_variables(self, slots: Any, dtype: Any) -> tuple[Any, Any]:
+    def _make_variables(self, slots: Any, dtype: DType) -> tuple[Tensor, Tensor]:
         """Returns the variables of a state, and the one that counts rejected steps."""
 
         def make(name: str, slot: Slot) -> Any:
@@ -183,7 +183,7 @@ class SecondOrderOptimizer(tf.train.Optimizer):
         self._state_variables += [*kept, rejected]
         return kept, rejected
 
-    def _reject_clusters(self, variables: Sequence[Any]) -> None:
+    def _reject_clusters(self, variables: Sequence[Variable]) -> None:
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             raise FlagError(
                 f'{self.get_name()} trains one copy of the weights: several replicas are for first-order '

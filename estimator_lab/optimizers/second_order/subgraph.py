@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from estimator_lab.base.errors import FlagError
-from estimator_lab.tf1 import tf
+from estimator_lab.tf1 import Graph, Operation, Tensor, tf
 
 # Operations that draw random numbers from their own state; a copy would draw different ones.
 _RANDOM = re.compile(r'Random|Normal|Multinomial|StatefulUniform|CandidateSampler|Rng|SampleDistorted')
@@ -30,7 +30,7 @@ class Subgraph:
         draw random numbers.
     """
 
-    def __init__(self, sources: Sequence[Any], targets: Sequence[Any]) -> None:
+    def __init__(self, sources: Sequence[Tensor], targets: Sequence[Tensor]) -> None:
         self._graph = targets[0].graph
         self._sources = list(sources)
         self._targets = list(targets)
@@ -50,15 +50,15 @@ class Subgraph:
             if name not in replaced and tensor.op.name not in inside
         ]
 
-    def contains(self, tensor: Any) -> bool:
+    def contains(self, tensor: Tensor) -> bool:
         """Returns whether a tensor depends on the sources."""
         return tensor.op.name in self._names
 
-    def at(self, values: Sequence[Any]) -> list[Any]:
+    def at(self, values: Sequence[Tensor]) -> list[Tensor]:
         """Returns the targets, in the current graph or function, for other values of the sources."""
         current = tf.get_default_graph()
 
-        def here(tensor: Any) -> Any:
+        def here(tensor: Tensor) -> Tensor:
             # In a function, `identity` turns an outer tensor into an input of the function.
             return tensor if tensor.graph is current else tf.identity(tensor)
 
@@ -72,7 +72,7 @@ class Subgraph:
         return [found[t.name] if t.name in found else here(t) for t in self._targets]
 
 
-def _between(sources: Sequence[Any], targets: Sequence[Any]) -> list[Any]:
+def _between(sources: Sequence[Tensor], targets: Sequence[Tensor]) -> list[Operation]:
     """Returns the operations that depend on a source and that a target depends on, in the graph's order."""
     stops = {tensor.name for tensor in sources}
     needed = {op.name for op in ancestors(targets, stops)}
@@ -86,7 +86,7 @@ def _between(sources: Sequence[Any], targets: Sequence[Any]) -> list[Any]:
     return [op for op in targets[0].graph.get_operations() if op.name in found]
 
 
-def _constants_of(operations: Sequence[Any]) -> list[Any]:
+def _constants_of(operations: Sequence[Operation]) -> list[Operation]:
     """Returns the operations that compute inputs which depend on small constants only."""
     inside = {op.name for op in operations}
     inputs = [tensor for op in operations for tensor in op.inputs if tensor.op.name not in inside]
@@ -94,7 +94,7 @@ def _constants_of(operations: Sequence[Any]) -> list[Any]:
     return ancestors(fixed)
 
 
-def _is_fixed(tensor: Any) -> bool:
+def _is_fixed(tensor: Tensor) -> bool:
     """Returns whether a tensor is small and depends on small constants only."""
     op = tensor.op
     # An operation with control inputs may be in a branch of v1 control flow.
@@ -104,9 +104,9 @@ def _is_fixed(tensor: Any) -> bool:
     return op.type == 'Const' or (len(op.inputs) > 0 and all(map(_is_fixed, op.inputs)))
 
 
-def ancestors(targets: Sequence[Any], stops: Collection[str] = ()) -> list[Any]:
+def ancestors(targets: Sequence[Tensor], stops: Collection[str] = ()) -> list[Operation]:
     """Returns the operations that compute the targets, down to the tensors named in `stops`."""
-    found: dict[str, Any] = {}
+    found: dict[str, Operation] = {}
     waiting = [tensor for tensor in targets if tensor.name not in stops]
     while waiting:
         op = waiting.pop().op
@@ -116,12 +116,12 @@ def ancestors(targets: Sequence[Any], stops: Collection[str] = ()) -> list[Any]:
     return list(found.values())
 
 
-def is_random(op: Any) -> bool:
+def is_random(op: Operation) -> bool:
     """Returns whether an operation draws random numbers from its own state."""
     return bool(op.op_def.is_stateful and _RANDOM.search(op.type))
 
 
-def _check(graph: Any, operations: Sequence[Any]) -> None:
+def _check(graph: Graph, operations: Sequence[Operation]) -> None:
     for op in operations:
         if op.type in _V1_CONTROL_FLOW:
             raise FlagError(
@@ -151,7 +151,7 @@ def _functions_of(node: Any) -> list[Any]:
     return lists + [value.func for value in values if value.HasField('func')]
 
 
-def _definition(graph: Any, operations: Sequence[Any], inside: set[str]) -> Any:
+def _definition(graph: Graph, operations: Sequence[Operation], inside: set[str]) -> Any:
     """Returns the operations as a GraphDef without the nodes of their outer inputs."""
     definition = tf.GraphDef()
     definition.versions.CopyFrom(graph.graph_def_versions)
