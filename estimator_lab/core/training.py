@@ -47,12 +47,8 @@ def train_op(loss: Tensor, params: TrainingParams, weights: Tensor, clip_norm: f
     with tf.name_scope('train'):
         new_optimizer, rate = optimizer_and_rate(params)
         optimizer = new_optimizer()
-
-        def update() -> Operation:
-            pairs = optimizer.compute_gradients(loss)
-            return apply_gradients(optimizer, pairs, weights, clip_norm)
-
-        step = tf.group(sequential_train_op([update]), *updates)
+        update = apply_gradients(optimizer, optimizer.compute_gradients(loss), weights, clip_norm)
+        step = tf.group(counted(update), *updates)
     # Outside the scope, which would become a part of the tag.
     tf.summary.scalar(keys.LEARNING_RATE, rate)
     return step
@@ -105,18 +101,14 @@ def apply_gradients(
       weights: the weight of each example, float32 [batch] or a number.
       clip_norm: largest global norm of the gradient, 0 for none.
     """
+    gradients, variables = zip(*pairs, strict=True)
+    if clip_norm:
+        gradients, _ = tf.clip_by_global_norm(gradients, clip_norm)
     # Created within the branch, their names would have its prefix.
     with tf.control_dependencies(None):  # so that no initial value waits for other variables
-        create_slots(optimizer, [variable for _, variable in pairs])
-
-    def update() -> Operation:
-        if not clip_norm:
-            return optimizer.apply_gradients(pairs)
-        gradients, variables = zip(*pairs, strict=True)
-        clipped = tf.clip_by_global_norm(gradients, clip_norm)[0]
-        return optimizer.apply_gradients(list(zip(clipped, variables, strict=True)))
-
-    return apply_if_nonempty(weights, update)
+        create_slots(optimizer, variables)
+    moves = list(zip(gradients, variables, strict=True))
+    return apply_if_nonempty(weights, lambda: optimizer.apply_gradients(moves))
 
 
 def apply_if_nonempty(weights: Tensor, update: Callable[[], Operation]) -> Operation:
@@ -135,15 +127,7 @@ def apply_if_nonempty(weights: Tensor, update: Callable[[], Operation]) -> Opera
     return tf.cond(tf.reduce_any(weights > 0), updated, lambda: tf.constant(False)).op
 
 
-def sequential_train_op(updates: Sequence[Callable[[], Operation]]) -> Operation:
-    """Returns the operation that makes updates one after another and increments the global step once.
-
-    Each builds its own part of the graph, whose reads of variables see the preceding updates: of the two
-    networks of a GAN, or of one network.
-    """
-    before: list[Operation] = []
-    for update in updates:
-        with tf.control_dependencies(before):
-            before = [update()]
-    with tf.control_dependencies(before):
+def counted(update: Operation) -> Operation:
+    """Returns the operation that makes an update, then increments the global step."""
+    with tf.control_dependencies([update]):
         return tf.assign_add(tf.train.get_or_create_global_step(), 1).op

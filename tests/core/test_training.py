@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.params import AnyOptimizer, TrainingParams
-from estimator_lab.core.training import apply_gradients, sequential_train_op, train_op
+from estimator_lab.core.training import apply_gradients, train_op
 from estimator_lab.optimizers import FIRST_ORDER
 from estimator_lab.tf1 import tf
 
@@ -94,17 +94,6 @@ def test_slots_that_begin_as_constants_wait_for_no_other_variable(session):
     slot = optimizer.get_slot(weight, 'sum')
     session.run(slot.initializer)
     assert session.run(slot).tolist() == [0.5, 0.5]
-
-
-def test_moves_in_turn_see_what_the_ones_before_did_and_count_once(session):
-    step = tf.train.create_global_step()
-    a = tf.get_variable('a', initializer=1.0)
-    both = sequential_train_op([lambda: tf.assign(a, a + 1).op, lambda: tf.assign(a, 10 * a).op])
-    session.run(tf.global_variables_initializer())
-    for expected in (20, 210):  # 10 (1 + 1), 10 (20 + 1)
-        session.run(both)
-        assert session.run(a) == expected
-    assert session.run(step) == 2
 
 
 def test_a_second_order_optimizer_steps_counts_and_shows_what_it_found(session):

@@ -186,9 +186,4 @@ def apply_gradients(
     with tf.name_scope('train'):
         chosen = dataclasses.replace(params, learning_rate=initial_rate(params), momentum=_momentum(params))
         new_optimizer, now = training.optimizer_and_rate(chosen)
-        optimizer = new_optimizer()
-
-        def update() -> Operation:
-            return training.apply_gradients(optimizer, pairs, weights)
-
-        return training.sequential_train_op([update]), now
+        return training.counted(training.apply_gradients(new_optimizer(), pairs, weights)), now

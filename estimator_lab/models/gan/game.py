@@ -11,8 +11,8 @@ from estimator_lab.core.noise import Noise
 from estimator_lab.core.training import (
     apply_gradients,
     apply_if_nonempty,
+    counted,
     optimizer_and_rate,
-    sequential_train_op,
 )
 from estimator_lab.models.gan.augmentation import augmented
 from estimator_lab.models.gan.networks import (
@@ -68,30 +68,28 @@ def play(batch: RealBatch, params: Any, noise: Noise) -> Played:
         new_optimizer, rate = optimizer_and_rate(params, beta1=_BETA1)
     optimizers = new_optimizer(), new_optimizer()
     both = None if batch.classes is None else tf.concat([batch.classes, batch.classes], axis=0)
-    found: dict[str, Tensor] = {}
-    scalars = {keys.LEARNING_RATE: rate}
-
-    def discriminator_update() -> Operation:
-        with tf.name_scope('discriminator_move'):
-            images = tf.concat([batch.images, tf.stop_gradient(fakes)], axis=0)
-            found.update(discriminator(_seen(images, params, noise), both, params))
-            real, fake = tf.split(found[keys.REALNESS][:, 0], 2)
-            loss = mean_of(tf.nn.softplus(-real) + tf.nn.softplus(fake), batch.weights)
-            update, norm = _update(optimizers[0], loss, DISCRIMINATOR, batch.weights, params, power_steps)
-        scalars.update({'discriminator_loss': loss, 'gradients/discriminator': norm})
-        return update
-
-    def generator_update() -> Operation:
-        with tf.name_scope('generator_move'):
-            layers = dict(discriminator(_seen(fakes, params, noise), batch.classes, params))
-            loss = mean_of(tf.nn.softplus(-layers[keys.REALNESS][:, 0]), batch.weights)
-            with tf.control_dependencies(statistics):
-                update, norm = _update(optimizers[1], loss, GENERATOR, batch.weights, params, average_steps)
-        scalars.update({'generator_loss': loss, 'gradients/generator': norm})
-        return update
-
-    train_op = sequential_train_op([discriminator_update, generator_update])
-    return Played(train_op, fakes, found, scalars)
+    with tf.name_scope('discriminator_move'):
+        images = tf.concat([batch.images, tf.stop_gradient(fakes)], axis=0)
+        found = dict(discriminator(_seen(images, params, noise), both, params))
+        real, fake = tf.split(found[keys.REALNESS][:, 0], 2)
+        loss = mean_of(tf.nn.softplus(-real) + tf.nn.softplus(fake), batch.weights)
+        update, norm = _update(optimizers[0], loss, DISCRIMINATOR, batch.weights, params, power_steps)
+    # The generator's loss reads the discriminator after its move.
+    with tf.control_dependencies([update]), tf.name_scope('generator_move'):
+        layers = dict(discriminator(_seen(fakes, params, noise), batch.classes, params))
+        own_loss = mean_of(tf.nn.softplus(-layers[keys.REALNESS][:, 0]), batch.weights)
+        with tf.control_dependencies(statistics):
+            own_update, own_norm = _update(
+                optimizers[1], own_loss, GENERATOR, batch.weights, params, average_steps
+            )
+    scalars = {
+        keys.LEARNING_RATE: rate,
+        'discriminator_loss': loss,
+        'gradients/discriminator': norm,
+        'generator_loss': own_loss,
+        'gradients/generator': own_norm,
+    }
+    return Played(counted(own_update), fakes, found, scalars)
 
 
 def mean_of(values: Tensor, weights: Tensor) -> Tensor:
