@@ -111,7 +111,7 @@ def reader_of(index: Index, size: int) -> 'BlockReader | None':
 
 
 class BlockReader:
-    """Reads the members of a remote archive by blocks: a `member.MemberBytes`.
+    """Reads the members of a remote archive by blocks, which were begun before: a `member.MemberBytes`.
 
     Args:
       index: of the archive, which has a `remote_file`.
@@ -119,7 +119,7 @@ class BlockReader:
       most: bytes of the machine's cache, in which blocks are kept; a process that is spawned knows its own.
     """
 
-    is_slow = True
+    is_slow = False  # threads of its own fetch blocks
 
     def __init__(self, index: Index, size: int, most: int) -> None:
         self._index, self._size, self._most = index, size, most

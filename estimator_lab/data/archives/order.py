@@ -121,7 +121,7 @@ class IndexedMembers:
         return np.concatenate(counts)
 
     def ahead(self, chunks: Iterable[np.ndarray]) -> Iterator[Member]:
-        """Yields the members at packed places, without their data; further blocks are read meanwhile."""
+        """Yields the members at packed places, without data; their blocks are begun before they are read."""
         if not any(self._readers):
             yield from itertools.chain.from_iterable(map(self.members, chunks))
             return
@@ -132,13 +132,15 @@ class IndexedMembers:
                 soon.look_at(*self._rows(unpack(chunk, len(self))[1]), self._readers)
                 if not soon.is_far and len(looked_at) < _MOST_CHUNKS:
                     continue
-            for member in self.members(looked_at.popleft()) if looked_at else ():
+            for member in self._members(looked_at.popleft(), self._readers) if looked_at else ():
                 soon.step()
                 yield member
 
-    def members(self, places: np.ndarray, by_blocks: bool = True) -> Iterator[Member]:
-        """Yields the members at some packed places, without their data, read by blocks or singly."""
-        readers = self._readers if by_blocks else [None] * len(self._readers)
+    def members(self, places: np.ndarray) -> Iterator[Member]:
+        """Yields the members at some packed places, without their data, which are read singly."""
+        return self._members(places, [None] * len(self._readers))
+
+    def _members(self, places: np.ndarray, readers: Sequence[BlockReader | None]) -> Iterator[Member]:
         if len(places) < _FEW:
             yield from (self._member(place, readers) for place in places.tolist())
             return

@@ -164,7 +164,8 @@ class Dataset:
         """Returns some examples, which are read together; see `__getitem__`."""
         packed = np.array([self._packed(place) for place in places], np.int64)
         is_ordered = all(isinstance(place, Place) for place in places)  # others may be far from each other
-        members = list(self._examples.members(packed, is_ordered))
+        examples = self._examples
+        members = list(examples.ahead([packed]) if is_ordered else examples.members(packed))
         return [
             self._example(int(place), member, data)
             for place, member, data in zip(places, members, self._reader.read(members), strict=True)

@@ -5,7 +5,8 @@ the first dot of the name. Here they may be anywhere in an archive.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,11 @@ class IndexedSamples:
         of_rows = zip(self.indexes, self._rows, strict=True)
         return np.concatenate([of(index)[rows.max(axis=1)] for index, rows in of_rows])
 
-    def members(self, places: np.ndarray, by_blocks: bool = False) -> Iterator[Member]:
+    def ahead(self, chunks: Iterable[np.ndarray]) -> Iterator[Member]:
+        """See `IndexedMembers.ahead`."""
+        return itertools.chain.from_iterable(map(self.members, chunks))
+
+    def members(self, places: np.ndarray) -> Iterator[Member]:
         """Yields the samples at some packed places, each as a member whose data are its members by field.
 
         In the place of a field that a sample lacks, or has twice, there is a BadExampleError.

@@ -25,7 +25,8 @@ from estimator_lab.data.sources import room
 from estimator_lab.data.sources.remote import RemoteFile
 from estimator_lab.data.sources.stores import SILENT_SECONDS
 
-_MOST_HELD = 24  # blocks in memory: those of a window, of the next one, and some besides
+# In memory: the blocks of a window, of the next one, and some besides; and those of members read ahead.
+_MOST_HELD, _MOST_BYTES = 24, 128 * 2**20
 _PAUSE = 0.02  # seconds between looks whether another process has fetched a block
 
 
@@ -73,16 +74,19 @@ class _Held:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._blocks: OrderedDict[tuple[str, int, int], Future[bytes]] = OrderedDict()
+        self._bytes = 0
 
     def get(self, key: tuple[str, int, int], fetch: 'partial[bytes]') -> 'Future[bytes]':
-        """Returns a block, which is fetched if it is not there, or could not be read."""
+        """Returns a block, (file, start, end), which is fetched if it is not there, or could not be read."""
         with self._lock:
             block = self._blocks.get(key)
             if block is None or (block.done() and block.exception()):
+                self._bytes += 0 if block else key[2] - key[1]
                 block = self._blocks[key] = _begun(fetch)
             self._blocks.move_to_end(key)
-            while len(self._blocks) > _MOST_HELD:
-                self._blocks.popitem(last=False)
+            while len(self._blocks) > _MOST_HELD and self._bytes > _MOST_BYTES:
+                (_, start, end), _ = self._blocks.popitem(last=False)
+                self._bytes -= end - start
             return block
 
 

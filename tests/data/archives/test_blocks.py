@@ -163,6 +163,19 @@ def test_each_block_is_read_once_and_by_one_request(web, monkeypatch):
 
 
 @pytest.mark.usefixtures('short_pauses')
+def test_blocks_that_are_smaller_than_what_is_read_ahead_are_read_once(web):
+    """A stream reads 256 members ahead, which are in 86 blocks of three."""
+    url = web.put('/a.tar', tar_bytes({f'{n:03}.jpg': bytes([n % 256]) * 1000 for n in range(400)}))
+    read = {'shuffle_blocks': '4K', 'cache': '0'}
+    stream, data = api.stream(url, **read), api.dataset(url, **read)
+    for examples in (stream, (data[places] for places in data.order(400))):
+        source_blocks._after_fork()
+        web.requests.clear()
+        assert list(examples)
+        assert len(web.requests) == len(set(web.requests)) == 150
+
+
+@pytest.mark.usefixtures('short_pauses')
 def test_the_default_of_servers_is_blocks_and_of_disks_none(web, tmp_path):
     data = tar_bytes(archive_of(1, 9))
     (tmp_path / 'a.tar').write_bytes(data)
