@@ -90,7 +90,7 @@ PUBLIC: Mapping[str, tuple[str, ...]] = {
         'structural',
     ),
     'estimator_lab.core.summaries': ('picture',),
-    'estimator_lab.core.training': ('apply_gradients', 'sequential_train_op', 'train_op'),
+    'estimator_lab.core.training': ('apply_gradients', 'counted', 'train_op'),
     'estimator_lab.models.recurrent.loop': ('CELLS',),
     'estimator_lab.core.registry': ('ModelEntry',),
 }
