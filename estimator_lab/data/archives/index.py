@@ -117,35 +117,33 @@ class Index:
             return f'{missing}, but others have one'
         return f'it is not in a folder, and {missing}; {option.labels}=FILE reads a table'
 
-    def member(self, row: int) -> Member:
-        """Returns a member, without its data."""
-        return self.members([row])[0]
+    def member(self, row: int, epoch: int = 0, source: MemberBytes | None = None) -> Member:
+        """Returns a member; see `members`."""
+        return self._member(row, self._table[row].item(), epoch, source)
 
     def members(self, rows: Sequence[int], epoch: int = 0, source: MemberBytes | None = None) -> list[Member]:
         """Returns members, without their data, as they are scheduled for an epoch.
 
         Their data are read by `source`, by default this index.
         """
-        members = []
-        archive, labels = self.source.name, self.labels
-        places = [self._table[rows[0]].item()] if len(rows) == 1 else self._table[rows].tolist()
-        for row, place in zip(rows, places, strict=True):
-            offset, size, _, headers, checksum, label = place
-            members.append(
-                Member(
-                    archive,
-                    self.name(row),
-                    offset,
-                    label=labels[label],
-                    size=size,
-                    row=row,
-                    epoch=epoch,
-                    source=source or self,
-                    headers=headers,
-                    checksum=checksum,
-                )
-            )
-        return members
+        places = zip(rows, self._table[rows].tolist(), strict=True)
+        return [self._member(row, place, epoch, source) for row, place in places]
+
+    def _member(self, row: int, place: tuple[int, ...], epoch: int, source: MemberBytes | None) -> Member:
+        offset, size, end, headers, checksum, label = place
+        start = self._ends.item(row - 1) if row else 0
+        return Member(
+            self.source.name,
+            str(self._names[start:end], 'utf-8'),
+            offset,
+            self.labels[label],
+            size,
+            row,
+            epoch,
+            source=source or self,
+            headers=headers,
+            checksum=checksum,
+        )
 
     def stored(self, rows: range, scan: Scan) -> Iterator[Member]:
         """Yields some consecutive members: with random access without their data.

@@ -33,7 +33,7 @@ import numpy as np
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.base.shares import EVERY, Slice
-from estimator_lab.data.archives.blocks import BlockReader, Lookahead, firsts_of, reader_of
+from estimator_lab.data.archives.blocks import Lookahead, firsts_of, reader_of
 from estimator_lab.data.archives.index import Index
 from estimator_lab.data.archives.mixture import Mixture, Shares
 from estimator_lab.data.archives.part import EVERYTHING, Part
@@ -91,15 +91,16 @@ class IndexedMembers:
         self._readers = [reader_of(index, block_size) for index in indexes]
         self._ends = np.cumsum([len(index) for index in indexes], dtype=np.int64)
         self._starts = [0, *self._ends.tolist()[:-1]]
-        self._chosen: np.ndarray | None = (
-            None  # numbers of the members that are used, in stored order; None for all
-        )
+        self._size = self._ends.item(-1)
+        # Numbers of the members that are used, in stored order; None for all.
+        self._chosen: np.ndarray | None = None
         if part != EVERYTHING:
             mask = np.concatenate([part.mask(index) for index in indexes])
             self._chosen = np.flatnonzero(mask).astype(np.min_scalar_type(len(mask)))
+            self._size = len(self._chosen)
 
     def __len__(self) -> int:
-        return int(self._ends[-1]) if self._chosen is None else len(self._chosen)
+        return self._size
 
     def values(self, of: Callable[[Index], np.ndarray]) -> np.ndarray:
         """Returns what a function of an index has for each of its members, of all members in use."""
@@ -132,17 +133,14 @@ class IndexedMembers:
                 soon.look_at(*self._rows(unpack(chunk, len(self))[1]), self._readers)
                 if not soon.is_far and len(looked_at) < _MOST_CHUNKS:
                     continue
-            for member in self._members(looked_at.popleft(), self._readers) if looked_at else ():
+            for member in self.members(looked_at.popleft(), by_blocks=True) if looked_at else ():
                 soon.step()
                 yield member
 
-    def members(self, places: np.ndarray) -> Iterator[Member]:
-        """Yields the members at some packed places, without their data, which are read singly."""
-        return self._members(places, [None] * len(self._readers))
-
-    def _members(self, places: np.ndarray, readers: Sequence[BlockReader | None]) -> Iterator[Member]:
+    def members(self, places: np.ndarray, by_blocks: bool = False) -> Iterator[Member]:
+        """Yields the members at some packed places, without their data, read by blocks or singly."""
         if len(places) < _FEW:
-            yield from (self._member(place, readers) for place in places.tolist())
+            yield from (self.member(place, by_blocks) for place in places.tolist())
             return
         for first in range(0, len(places), _CHUNK):
             epochs, numbers = unpack(places[first : first + _CHUNK], len(self))
@@ -150,23 +148,25 @@ class IndexedMembers:
             chunk: dict[int, Member] = {}
             for epoch, archive in sorted(set(zip(epochs.tolist(), archives.tolist(), strict=True))):
                 here = np.flatnonzero((archives == archive) & (epochs == epoch))
-                found = self.indexes[archive].members(rows[here].tolist(), epoch, readers[archive])
+                reader = self._readers[archive] if by_blocks else None
+                found = self.indexes[archive].members(rows[here].tolist(), epoch, reader)
                 chunk.update(zip(here.tolist(), found, strict=True))
             for place in range(len(rows)):
                 yield chunk.pop(place)
+
+    def member(self, place: int, by_blocks: bool = False) -> Member:
+        """Returns the member at a packed place; see `members`."""
+        epoch, number = unpack(place, len(self))
+        row = number if self._chosen is None else self._chosen.item(number)
+        archive = bisect.bisect_right(self._starts, row) - 1
+        reader = self._readers[archive] if by_blocks else None
+        return self.indexes[archive].member(row - self._starts[archive], epoch, reader)
 
     def _rows(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns the archives of some examples, and their rows in the indexes of these."""
         rows = numbers if self._chosen is None else self._chosen[numbers].astype(np.int64)
         archives = np.searchsorted(self._ends, rows, 'right')
         return archives, rows - np.array(self._starts)[archives]
-
-    def _member(self, place: int, readers: Sequence[BlockReader | None]) -> Member:
-        epoch, number = unpack(place, len(self))
-        row = number if self._chosen is None else self._chosen.item(number)
-        archive = bisect.bisect_right(self._starts, row) - 1
-        one = [row - self._starts[archive]]
-        return self.indexes[archive].members(one, epoch, readers[archive])[0]
 
 
 class IndexedOrder:

@@ -150,6 +150,9 @@ class Dataset:
           IndexError: there is no such example.
           DataError: an archive can't be read any more.
         """
+        if isinstance(place, int):
+            member = self._examples.member(self._packed(place), isinstance(place, Place))
+            return self._example(int(place), member, self._reader.read([member])[0])
         if isinstance(place, slice):
             return self.__getitems__(range(*place.indices(len(self))))
         if isinstance(place, Sequence | np.ndarray):

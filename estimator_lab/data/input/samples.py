@@ -74,6 +74,10 @@ class IndexedSamples:
         """See `IndexedMembers.ahead`."""
         return itertools.chain.from_iterable(map(self.members, chunks))
 
+    def member(self, place: int, by_blocks: bool = False) -> Member:
+        """Returns the sample at a packed place; see `members`."""
+        return next(self.members(np.array([place])))
+
     def members(self, places: np.ndarray) -> Iterator[Member]:
         """Yields the samples at some packed places, each as a member whose data are its members by field.
 
