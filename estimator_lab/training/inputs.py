@@ -113,15 +113,10 @@ def open_inputs(settings: TrainSettings, task: Task, known_labels: Sequence[str]
         raise FlagError(
             f'{_once(settings)}, so the number of examples in an epoch is unknown: give {option.max_steps}.'
         )
-    inputs = Inputs(train, evaluation, vocabulary, unseen, weights=_shares(settings, train))
+    weights = parse_weights(settings.weights)
+    train.check_weights(weights)
+    inputs = Inputs(train, evaluation, vocabulary, unseen, weights=weights)
     return _with_eval_steps(inputs, settings.eval_steps, settings.batch_size)
-
-
-def _shares(settings: TrainSettings, train: Archives) -> Shares:
-    """Returns the shares of --weights; raises FlagError if they are not of the training data."""
-    if shares := parse_weights(settings.weights):
-        train.order(weights=shares)
-    return shares
 
 
 @contextlib.contextmanager

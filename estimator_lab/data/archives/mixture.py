@@ -114,41 +114,8 @@ class Mixture:
 
     @classmethod
     def of(cls, examples: Numbered, shares: Shares) -> 'Mixture':
-        """Returns a mixture of labels; or of archives, by their paths or names, or patterns of these.
-
-        Raises:
-          FlagError: an example has no share, an archive has several, or a share has no example; or blocks
-            would be read for a few examples each.
-        """
-        numbers = {name: number for number, (name, _) in enumerate(shares)}
-        is_of_labels = any(label in numbers for index in examples.indexes for label in index.labels)
-
-        def groups_of(index: Index) -> np.ndarray:
-            if is_of_labels:
-                return np.array([numbers.get(label, -1) for label in index.labels])[index.label_ids]
-            path = index.source.name
-            names = path, Path(path).name
-            found = [n for name, n in numbers.items() if any(fnmatchcase(one, name) for one in names)]
-            if len(found) > 1:
-                raise FlagError(f'{option.weights}: {path!r} has several weights: give each archive one.')
-            return np.full(len(index), found[0] if found else -1)
-
-        if examples.block_counts is not None and (is_of_labels or len(shares) > _MOST_BY_BLOCKS):
-            what = 'labels' if is_of_labels else f'more than {_MOST_BY_BLOCKS} archives'
-            raise FlagError(
-                f'{option.weights} of {what} would read each block for a few examples: give '
-                f'{option.shuffle_blocks}=0.'
-            )
-        groups = examples.values(groups_of)
-        if (groups < 0).any():
-            (member,) = examples.members(np.flatnonzero(groups < 0)[:1])
-            name, what = (member.label, 'label') if is_of_labels else (member.archive, 'archive')
-            raise FlagError(f'{option.weights}: {name!r} has no weight: give each {what} one.')
-        mixture = cls(groups, [share for _, share in shares])
-        if not mixture._sizes.all():
-            name = shares[int(np.argmin(mixture._sizes))][0]
-            raise FlagError(f'{option.weights}: no example is of {name!r}.')
-        return mixture
+        """Returns a mixture of examples; see `groups_of`."""
+        return cls(groups_of(examples, shares), [share for _, share in shares])
 
     def at(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns the group at each position, how many of it come earlier, and its number of examples."""
@@ -165,6 +132,46 @@ class Mixture:
     def numbers(self, groups: np.ndarray, ranks: np.ndarray) -> np.ndarray:
         """Returns the numbers of examples, given their numbers within their groups, int64."""
         return self._numbers[self._starts[groups] + ranks].astype(np.int64)
+
+
+def groups_of(examples: Numbered, shares: Shares) -> np.ndarray:
+    """Returns the share of each example, int [examples].
+
+    Shares are of labels; or of archives, by their paths or names, or patterns of these.
+
+    Raises:
+      FlagError: an example has no share, an archive has several, or a share has no example; or blocks
+        would be read for a few examples each.
+    """
+    numbers = {name: number for number, (name, _) in enumerate(shares)}
+    is_of_labels = any(label in numbers for index in examples.indexes for label in index.labels)
+
+    def of_index(index: Index) -> np.ndarray:
+        if is_of_labels:
+            return np.array([numbers.get(label, -1) for label in index.labels])[index.label_ids]
+        path = index.source.name
+        names = path, Path(path).name
+        found = [n for name, n in numbers.items() if any(fnmatchcase(one, name) for one in names)]
+        if len(found) > 1:
+            raise FlagError(f'{option.weights}: {path!r} has several weights: give each archive one.')
+        return np.full(len(index), found[0] if found else -1)
+
+    if examples.block_counts is not None and (is_of_labels or len(shares) > _MOST_BY_BLOCKS):
+        what = 'labels' if is_of_labels else f'more than {_MOST_BY_BLOCKS} archives'
+        raise FlagError(
+            f'{option.weights} of {what} would read each block for a few examples: give '
+            f'{option.shuffle_blocks}=0.'
+        )
+    groups = examples.values(of_index)
+    if (groups < 0).any():
+        (member,) = examples.members(np.flatnonzero(groups < 0)[:1])
+        name, what = (member.label, 'label') if is_of_labels else (member.archive, 'archive')
+        raise FlagError(f'{option.weights}: {name!r} has no weight: give each {what} one.')
+    sizes = np.bincount(groups, minlength=len(shares))
+    if not sizes.all():
+        name = shares[int(np.argmin(sizes))][0]
+        raise FlagError(f'{option.weights}: no example is of {name!r}.')
+    return groups
 
 
 def dealt(shares: Sequence[int]) -> np.ndarray:

@@ -17,7 +17,7 @@ from estimator_lab.base.sizes import shown_size
 from estimator_lab.data.archives.blocks import SIZE, WINDOW, firsts_of, parse_block_size
 from estimator_lab.data.archives.index import Index
 from estimator_lab.data.archives.indexing import open_index
-from estimator_lab.data.archives.mixture import Shares
+from estimator_lab.data.archives.mixture import Shares, groups_of
 from estimator_lab.data.archives.order import IndexedMembers, IndexedOrder, Order, StreamOrder
 from estimator_lab.data.archives.part import EVERYTHING, Part
 from estimator_lab.data.examples.kind import Kind
@@ -197,18 +197,27 @@ class Archives:
           FlagError: `weights` are of other data, or of data without random access.
         """
         if self.has_random_access and not self.own:
-            members = IndexedMembers(self.indexes, self.part, self.block_size)
             if self.block_size and shuffle_buffer > 1:
                 self._warn_if_lopsided()
-            return IndexedOrder(members, shuffle_buffer > 1, seed, weights)
-        if weights:
+            return IndexedOrder(self._members, shuffle_buffer > 1, seed, weights)
+        self.check_weights(weights)
+        if shuffle_buffer > 1:
+            self._warn_if_sorted(shuffle_buffer)
+        return StreamOrder(self, shuffle_buffer, seed, progress)
+
+    def check_weights(self, weights: Shares) -> None:
+        """Raises FlagError if weights are of other data, or of data without random access."""
+        if weights and (self.own or not self.has_random_access):
             raise FlagError(
                 f'{option.weights} needs random access, which {", ".join(self.paths)} does not have: pack it '
                 'by estimator_lab.data.pack.'
             )
-        if shuffle_buffer > 1:
-            self._warn_if_sorted(shuffle_buffer)
-        return StreamOrder(self, shuffle_buffer, seed, progress)
+        if weights:
+            groups_of(self._members, weights)
+
+    @property
+    def _members(self) -> IndexedMembers:
+        return IndexedMembers(self.indexes, self.part, self.block_size)
 
     def check_labels(self) -> None:
         """Checks that every example in use has a label.

@@ -194,8 +194,7 @@ class StreamSettings(ReadSettings):
     def open(self) -> Archives:
         """See `ReadSettings.open`; raises FlagError for `weights` of other data, too."""
         data = super().open()
-        if self.weights:
-            data.order(weights=self.weights)
+        data.check_weights(self.weights)
         return data
 
     @property
