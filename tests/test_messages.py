@@ -68,6 +68,7 @@ LINES = {
     "AttributeError: 'dict'": '{}.iteritems()',
     "AttributeError: 'str'": '"".decode("utf-8")',
     'TypeError: a bytes-like': 'import pickle; pickle.load(open(__import__("os").devnull))',
+    'TypeError: argument should': 'b"".index("")',
     'UnicodeDecodeError': 'import pickle; pickle.loads(b"S\'\\\\xe9\'\\n.")',
     "TypeError: 'float'": 'range(4 / 2)',
     'TypeError: object of': 'len(map(str, []))',
@@ -84,6 +85,7 @@ ELSEWHERE = (
     "ModuleNotFoundError: No module named 'pkg_resources'",
     *("ImportError: cannot import name 'core_rnn", 'ImportError: cannot import name rnn_cell'),
     *('TypeError: Expected int32', 'ValueError: Only call', 'NotFoundError: Key', 'TypeError: unsupported'),
+    'AttributeError: tf.contrib.learn.monitors',
     *('ValueError: Variable', 'ValueError: Tensor Tensor', 'FailedPrecondition', 'InvalidArgument'),
     *('OutOfRangeError', "AttributeError: 'Tensor'", "AttributeError: 'DataFrame'"),
 )

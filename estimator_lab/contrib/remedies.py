@@ -121,7 +121,7 @@ _REMEDIES: Mapping[str, Mapping[str, str]] = {
         'ByteProcessor': 'use numpy.frombuffer of the encoded text',
         'run_n': 'use a tf.Session',
         'ValidationMonitor': f'{_TRAIN_AND_EVALUATE}, and tf.estimator.experimental.stop_if_no_decrease_hook',
-        'monitors': 'use the hooks of tf.train',
+        'monitors': f'use the hooks of tf.train; instead of its ValidationMonitor, {_TRAIN_AND_EVALUATE[4:]}',
     },
     'legacy_seq2seq': {
         'embedding_tied_rnn_seq2seq one2many_rnn_seq2seq': (

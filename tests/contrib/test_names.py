@@ -186,7 +186,7 @@ def test_paths_below_python(path, name):
         ('learn.preprocessing.ByteProcessor', 'numpy.frombuffer'),
         ('layers.shared_embedding_columns', 'tf.feature_column'),
         ('learn.DNNEstimator', 'tf.estimator'),
-        ('learn.monitors', 'hooks of tf.train'),
+        ('learn.monitors', 'instead of its ValidationMonitor, tf.estimator.train_and_evaluate'),
         ('learn.python.learn.monitors.ValidationMonitor', 'tf.estimator.train_and_evaluate'),
         ('tpu.keras_to_tpu_model', 'TPUStrategy'),
         ('opt.NadamOptimizer', 'Nadam'),
