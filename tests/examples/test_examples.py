@@ -220,6 +220,7 @@ def test_gan_makes_images_of_noise(example, archive, tmp_path):
     assert Image.open(out).size[0] > 8 * 96
 
 
+@pytest.mark.all
 def test_all_second_order_optimizers_learn(example, archive):
     losses = example('second_order').main(DemoPaths(archive, archive), steps=5)
     assert list(losses) == ['Adam', 'L-BFGS', 'conjugate gradients', 'Hessian-free']

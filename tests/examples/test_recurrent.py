@@ -41,6 +41,7 @@ def test_what_was_read_first_is_said_last(example):
     assert (symbols[:, 10:17] == 8).all() and (symbols[:, 17:] == 9).all() and (said[:, :18] == 8).all()
 
 
+@pytest.mark.all
 def test_each_cell_learns_to_add(example, capsys):
     losses = example.main(['--steps=4', '--train_steps=150', '--units=16'])
     assert list(losses) == ['tanh', 'lstm', 'gru']
