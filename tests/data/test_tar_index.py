@@ -1,10 +1,12 @@
 """The command that writes indexes."""
 
+import errno
 import os
 import subprocess
 import sys
 
 from estimator_lab.data import tar_index
+from estimator_lab.data.sources.entries import Forward
 from tests.support.archive_files import encoded, picture, tar_bytes
 from tests.support.places import ROOT
 from tests.support.streams import open_index
@@ -33,6 +35,20 @@ def test_command(archive, run_command):
     archive.write_bytes(whole[:9000])
     status, _, errors = run_command(tar_index, archive)
     assert status == 1 and errors.startswith('error: The index ends where the archive does:')
+
+
+def test_a_disk_that_fails_leaves_no_index(archive, run_command, monkeypatch):
+    """Unlike damage, which stays, it may read the rest the next time."""
+    seek = Forward.seek
+
+    def fail(stream, offset):
+        if offset > 9000:
+            raise OSError(errno.EIO, 'Input/output error')
+        return seek(stream, offset)
+
+    monkeypatch.setattr(Forward, 'seek', fail)
+    status, _, errors = run_command(tar_index, archive)
+    assert status == 1 and 'Input/output error' in errors and not list(archive.parent.glob('*.index'))
 
 
 def test_command_needs_no_tensorflow(run_python):

@@ -151,6 +151,7 @@ def _labelled(files: Iterator[tuple[Member, bool]]) -> Iterator[Member]:
                     if all(example.name.startswith(stem) for example in held):
                         yield from _emptied(held, label=label, is_labelled=True)
             elif stem and file.name.startswith(stem):
+                yield from _emptied(held)  # of other stems: the stored order is kept
                 yield file._replace(label=label, is_labelled=True)
             else:
                 held.append(file)

@@ -167,12 +167,21 @@ def test_blocks_that_are_smaller_than_what_is_read_ahead_are_read_once(web):
     """A stream reads 256 members ahead, which are in 86 blocks of three."""
     url = web.put('/a.tar', tar_bytes({f'{n:03}.jpg': bytes([n % 256]) * 1000 for n in range(400)}))
     read = {'shuffle_blocks': '4K', 'cache': '0'}
-    stream, data = api.stream(url, **read), api.dataset(url, **read)
+    stream, data = api.stream(url, batch_size=90, **read), api.dataset(url, **read)
     for examples in (stream, (data[places] for places in data.order(400))):
         source_blocks._after_fork()
         web.requests.clear()
         assert list(examples)
         assert len(web.requests) == len(set(web.requests)) == 150
+
+
+@pytest.mark.usefixtures('short_pauses')
+def test_archives_of_servers_and_disks_are_read_together(web, tmp_path):
+    near, far = archive_of(1, 50), archive_of(2, 50)
+    (tmp_path / 'a.tar').write_bytes(tar_bytes(near))
+    paths = [str(tmp_path / 'a.tar'), web.put('/b.tar', tar_bytes(far))]
+    data = [example.data for example in api.stream(paths, shuffle_blocks='4K')]
+    assert sorted(data) == sorted([*near.values(), *far.values()])
 
 
 @pytest.mark.usefixtures('short_pauses')

@@ -26,6 +26,7 @@ from tests.support.streams import (
     found_in,
     members_of,
     names,
+    opened,
     read_until_error,
     scan_headers,
     special,
@@ -218,6 +219,15 @@ def test_json_names_with_dots_and_other_json(write):
     assert [m.label for m in members] == ['cat', 'cat', 'dog', 'cow', 'hen']
     members, _ = outcome(write(tar_bytes({'n1/1.png': PNG, 'n1/1.json': b'{"width": 4}', 'n2/2.png': PNG})))
     assert [m.label for m in members] == ['n1', 'n2']
+
+
+@COMPRESSED
+def test_images_keep_their_order_and_labels_next_to_one_of_two(write, compress):
+    """In `1.a.png, 1.b.cls, 1.b.png`, the label is of the second image; the first one has none."""
+    archive = write(compress(tar_bytes({'1.a.png': PNG, '1.b.cls': b'7', '1.b.png': PNG})))
+    expected = [('1.a.png', '', 0), ('1.b.png', '7', 1)]
+    for members in (outcome(archive)[0], opened(str(archive)).order().epoch(0)):
+        assert [(member.name, member.label, member.row) for member in members] == expected
 
 
 def test_only_a_few_images_wait_for_a_label(write):
