@@ -59,7 +59,10 @@ def test_data_of_another_type_is_told_what_is_accepted(cnn_dir, use, data):
             "hparams=['layers=8'] must be a text, name",
         ),
         (lambda run: api.fit('mlp', IMAGES, hparams={1: 2}), 'Unknown hyper-parameter 1; known are: optim'),
-        (lambda run: api.fit('mlp', IMAGES, hparams={'layers': [16, 8]}), "=[16, 8] must be a text, '16-8'."),
+        (
+            lambda run: api.fit('mlp', IMAGES, hparams={'layers': [16, 8]}),
+            "layers=[16, 8] must be a text, '16-8'.",
+        ),
         (lambda run: api.fit('mlp', (IMAGES, 5)), '24 images need as many labels, [n], not an array [].'),
         (lambda run: api.fit('mlp', (IMAGES, [[1], [2, 3]])), 'need as many labels, [n], not [[1], [2, 3]].'),
         (lambda run: api.fit('mlp', labels=IMAGES), 'labels=array([[[['),

@@ -26,7 +26,7 @@ unset PYTHONDONTWRITEBYTECODE
 mode=test oldest_files=
 case "${1-}" in check | rest) mode=$1 && shift ;; esac
 case "$mode" in
-    # The files of VERSION in tests/conftest.py: each process would import all others, too, for eight seconds.
+    # The files of VERSION in tests/conftest.py: each process would import all others, too.
     test) newest_tests='not all' oldest_tests='version and not all and not once'
         oldest_files='tests/conformance tests/contrib tests/tf1 tests/models/test_contract.py' ;;
     check) newest_tests='not all and not trains' oldest_tests= ;;
