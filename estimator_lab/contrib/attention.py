@@ -189,10 +189,10 @@ class AttentionWrapper(tf.nn.rnn_cell.RNNCell):
         self._output_attention = output_attention
         self._initial_cell_state = initial_cell_state
 
-    def _one_or_tuple(self, values: Sequence[Tensor]) -> Any:
+    def _one_or_tuple(self, values: Sequence[Nested]) -> Nested:
         return tuple(values) if self._is_multi else values[0]
 
-    def _listed(self, values: Tensor) -> Sequence[Tensor]:
+    def _listed(self, values: Nested) -> Sequence[Nested]:
         return values if self._is_multi else [values]
 
     @property

@@ -83,11 +83,11 @@ class BeamSearchDecoder(Decoder):
     def _dtype(self) -> DType:
         return tf.nest.flatten(self._state)[0].dtype
 
-    def _split(self, value: Tensor) -> Nested:
+    def _split(self, value: Tensor) -> Tensor:
         """Reshapes [batch * beam, ...] to [batch, beam, ...]."""
         return tf.reshape(value, tf.concat([[self.batch_size, self._beams], tf.shape(value)[1:]], 0))
 
-    def _merge(self, value: Tensor) -> Nested:
+    def _merge(self, value: Tensor) -> Tensor:
         """Reshapes [batch, beam, ...] to [batch * beam, ...]."""
         return tf.reshape(value, tf.concat([[self.batch_size * self._beams], tf.shape(value)[2:]], 0))
 
@@ -165,7 +165,7 @@ class BeamSearchDecoder(Decoder):
         return FinalBeamSearchDecoderOutput(ids, outputs), final_state
 
 
-def _map_rows(function: Callable[[Tensor], Tensor], values: Tensor) -> Nested:
+def _map_rows(function: Callable[[Tensor], Tensor], values: Nested) -> Nested:
     """Applies a function to all tensors of a nest but scalars and TensorArrays, which have no batch."""
     return tf.nest.map_structure(
         lambda each: each if isinstance(each, tf.TensorArray) or each.shape.ndims == 0 else function(each),
@@ -205,7 +205,7 @@ def gather_tree(
         return found
 
 
-def tile_batch(t: Tensor, multiplier: int | Tensor, name: str | None = None) -> Nested:
+def tile_batch(t: Nested, multiplier: int | Tensor, name: str | None = None) -> Nested:
     """Returns [batch * multiplier, ...]: each entry of a batch `multiplier` times in a row.
 
     Raises:

@@ -5,7 +5,7 @@ Arguments are as in 1.15; ValueError is raised for a combiner other than 'sum', 
 tf.feature_column lack.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from estimator_lab.tf1 import DType, Initializer, Tensor, tf
@@ -20,7 +20,7 @@ def real_valued_column(
     dimension: int = 1,
     default_value: Any = None,
     dtype: DType = tf.float32,
-    normalizer: Tensor = None,
+    normalizer: Callable[[Tensor], Tensor] | None = None,
 ) -> Any:
     """Returns tf.feature_column.numeric_column for [batch, dimension]; '' names the only feature."""
     return _COLUMNS.numeric_column(column_name or UNNAMED, (dimension,), default_value, dtype, normalizer)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.tf1 import DType, Nested, Tensor, tf
+from estimator_lab.tf1 import DType, Tensor, tf
 
 
 def _mask(lengths: Tensor, like: Tensor, dtype: DType) -> Tensor:
@@ -23,7 +23,7 @@ def _mask(lengths: Tensor, like: Tensor, dtype: DType) -> Tensor:
     return tf.sequence_mask(tf.cast(lengths, tf.int64), tf.shape(like, out_type=tf.int64)[1], dtype)
 
 
-def crf_unary_score(tag_indices: Tensor, sequence_lengths: Tensor, inputs: Nested) -> Tensor:
+def crf_unary_score(tag_indices: Tensor, sequence_lengths: Tensor, inputs: Tensor) -> Tensor:
     """Returns the sum of the potentials of given tags, [batch]."""
     mask = _mask(sequence_lengths, inputs, inputs.dtype)
     tags = tag_indices * tf.cast(mask, tag_indices.dtype)
@@ -39,7 +39,7 @@ def crf_binary_score(tag_indices: Tensor, sequence_lengths: Tensor, transition_p
 
 
 def crf_sequence_score(
-    inputs: Nested, tag_indices: Tensor, sequence_lengths: Tensor, transition_params: Tensor
+    inputs: Tensor, tag_indices: Tensor, sequence_lengths: Tensor, transition_params: Tensor
 ) -> Tensor:
     """Returns the score of given paths, [batch]; 0 for an empty sequence."""
     return crf_unary_score(tag_indices, sequence_lengths, inputs) + crf_binary_score(
@@ -47,13 +47,13 @@ def crf_sequence_score(
     )
 
 
-def _steps(inputs: Nested, lengths: Tensor) -> tuple[Tensor, Tensor]:
+def _steps(inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the potentials of all steps after the first, [time - 1, batch, tags], and their mask."""
     counts = _mask(lengths, inputs, tf.bool)
     return tf.transpose(inputs[:, 1:], [1, 0, 2]), tf.transpose(counts[:, 1:])[..., tf.newaxis]
 
 
-def crf_log_norm(inputs: Nested, sequence_lengths: Tensor, transition_params: Tensor) -> Tensor:
+def crf_log_norm(inputs: Tensor, sequence_lengths: Tensor, transition_params: Tensor) -> Tensor:
     """Returns log(sum(exp(score))) of all paths, by forward recursion, [batch]; 0 for an empty sequence."""
 
     def forward(alpha: Tensor, step: tuple[Tensor, Tensor]) -> Tensor:
@@ -67,7 +67,7 @@ def crf_log_norm(inputs: Nested, sequence_lengths: Tensor, transition_params: Te
 
 
 def crf_log_likelihood(
-    inputs: Nested, tag_indices: Tensor, sequence_lengths: Tensor, transition_params: Tensor = None
+    inputs: Tensor, tag_indices: Tensor, sequence_lengths: Tensor, transition_params: Tensor = None
 ) -> tuple[Tensor, Tensor]:
     """Returns the log-likelihood of given paths, [batch], and the transitions.
 

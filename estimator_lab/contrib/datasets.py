@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from estimator_lab.tf1 import DType, Tensor, tf
+from estimator_lab.tf1 import DType, tf
 
 Dataset = namedtuple('Dataset', ['data', 'target'])
 Datasets = namedtuple('Datasets', ['train', 'validation', 'test'])
@@ -50,8 +50,8 @@ class DataSet:
 
     def __init__(
         self,
-        images: Tensor,
-        labels: Tensor,
+        images: np.ndarray,
+        labels: np.ndarray,
         dtype: DType = tf.float32,
         reshape: bool = True,
         seed: int | None = None,

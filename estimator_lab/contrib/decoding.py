@@ -17,7 +17,7 @@ class Decoder:
     """
 
     initialize: Callable[..., Any]
-    step: Callable[..., Tensor]
+    step: Callable[..., Any]
     batch_size: Any
     output_size: Nested
     output_dtype: Nested

@@ -112,7 +112,7 @@ def embedding_function(embedding: Tensor | Callable[[Tensor], Tensor]) -> Callab
     return lambda ids: tf.nn.embedding_lookup(embedding, ids)
 
 
-def start_and_end(start_tokens: Tensor, end_token: Tensor) -> tuple[Tensor, Nested]:
+def start_and_end(start_tokens: Tensor, end_token: Tensor) -> tuple[Tensor, Tensor]:
     """Returns both as int32 tensors, a vector and a scalar; raises ValueError for other shapes."""
     start = tf.convert_to_tensor(start_tokens, tf.int32, name='start_tokens')
     end = tf.convert_to_tensor(end_token, tf.int32, name='end_token')

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from estimator_lab.tf1 import Estimator, EstimatorSpec, Features, Optimizer, RunConfig, Tensor, tf
+from estimator_lab.tf1 import Estimator, EstimatorSpec, Features, Operation, Optimizer, RunConfig, Tensor, tf
 
 _MEAN = tf.losses.Reduction.SUM_OVER_BATCH_SIZE
 _REDUCTIONS = {tf.losses.Reduction.SUM: 'sum', _MEAN: 'sum_over_batch_size'}
@@ -27,7 +27,7 @@ def _head(kind: str, /, *args: Any, **kwargs: Any) -> Any:
             logits: Tensor,
             labels: Tensor = None,
             optimizer: Optimizer = None,
-            train_op_fn: Callable[[Tensor], Tensor] | None = None,
+            train_op_fn: Callable[[Tensor], Operation] | None = None,
             **more: Any,
         ) -> Any:
             """Returns the EstimatorSpec; for training, exactly one of optimizer and train_op_fn is given."""

@@ -78,7 +78,7 @@ class ModelFnOps(NamedTuple):
         )
 
 
-def _tensors(values: Tensor) -> Any:
+def _tensors(values: Nested) -> Nested:
     if isinstance(values, Mapping):
         return {name: _tensors(value) for name, value in values.items()}
     return values if values is None or isinstance(values, tf.SparseTensor) else tf.convert_to_tensor(values)
@@ -168,7 +168,7 @@ class MetricSpec:
         return self.metric_fn(**arguments)
 
 
-def _chosen(kind: str, values: Tensor, key: str | None) -> Any:
+def _chosen(kind: str, values: Nested, key: str | None) -> Tensor:
     if not isinstance(values, Mapping):
         return values
     if key is None and len(values) > 1:

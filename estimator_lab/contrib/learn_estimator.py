@@ -124,12 +124,12 @@ class Fitting(tf.estimator.Estimator):
     ) -> _InputFn:
         return input_fn or array_input_fn(x, y, batch_size, is_training)
 
-    def _outputs(self, predictions: Nested, names: Sequence[str] | None) -> Any:
+    def _outputs(self, predictions: Nested, names: Sequence[str] | None) -> Nested:
         """Returns the predictions with these names, or all."""
         predictions = self._renamed(predictions)
         return {name: predictions[name] for name in names} if names else predictions
 
-    def _renamed(self, predictions: Nested) -> Any:
+    def _renamed(self, predictions: Nested) -> Nested:
         """Returns the predictions under the names of 1.15."""
         return predictions
 

@@ -141,7 +141,7 @@ def read_batch_features(*args: Any, **settings: Any) -> Any:
 
 
 def read_batch_record_features(
-    file_pattern: Any, batch_size: int, features: Features, *args: Any, **more: Any
+    file_pattern: Any, batch_size: int, features: Mapping[str, Any], *args: Any, **more: Any
 ) -> Any:
     """Returns the features of `read_keyed_batch_features` for TFRecord files."""
     return read_batch_features(file_pattern, batch_size, features, tf.TFRecordReader, *args, **more)

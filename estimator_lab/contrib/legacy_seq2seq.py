@@ -27,7 +27,7 @@ def rnn_decoder(
     """Runs a cell over the inputs, starting from a state."""
     with tf.variable_scope(scope or 'rnn_decoder'):
         state = initial_state
-        outputs: list[Nested] = []
+        outputs: list[Tensor] = []
         for step, value in enumerate(decoder_inputs):
             fed = _fed(loop_function, outputs, step, value)
             if step:
@@ -149,7 +149,7 @@ def attention_decoder(
             return found
 
         state = initial_state
-        outputs: list[Nested] = []
+        outputs: list[Tensor] = []
         zeros = tf.zeros([tf.shape(decoder_inputs[0])[0], size], attention_states.dtype)
         attended = attend(state) if initial_state_attention else [zeros] * num_heads
         for step, value in enumerate(decoder_inputs):

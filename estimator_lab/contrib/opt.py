@@ -84,8 +84,8 @@ class DecoupledWeightDecayExtension(_Mixin):
         super()._prepare()
 
     def _after_decay(
-        self, gradient: Tensor, variable: Variable, step: Callable[[], Tensor], rows: Tensor = None
-    ) -> Any:
+        self, gradient: Tensor, variable: Variable, step: Callable[[], Operation], rows: Tensor = None
+    ) -> Operation:
         """Returns the optimizer's step, which follows the decay of the variable, or of its `rows` only."""
         if self._decayed is not None and not any(variable is each for each in self._decayed):
             return step()

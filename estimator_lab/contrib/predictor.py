@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from estimator_lab.tf1 import Estimator, Graph, RunConfig, Session, tf
+from estimator_lab.tf1 import Estimator, Graph, Session, tf
 
 DEFAULT_KEY = tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 
@@ -40,7 +40,7 @@ def from_saved_model(
     *,
     tags: str | None = None,
     graph: Graph = None,
-    config: RunConfig = None,
+    config: Any = None,
 ) -> Predictor:
     """Returns a predictor of a SavedModel.
 
@@ -68,7 +68,7 @@ def from_estimator(
     serving_input_receiver_fn: Callable[[], Any],
     output_key: str | None = None,
     graph: Graph = None,
-    config: RunConfig = None,
+    config: Any = None,
 ) -> Predictor:
     """Returns a predictor of an Estimator's latest checkpoint.
 

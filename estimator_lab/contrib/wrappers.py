@@ -8,7 +8,7 @@ from estimator_lab.tf1.finder import look_up
 from estimator_lab.tf1.tensorflow_internals import uses_tpus
 
 
-def batch_and_drop_remainder(batch_size: int) -> Callable[[Tensor], Tensor]:
+def batch_and_drop_remainder(batch_size: int) -> Callable[[Any], Any]:
     """Returns a transformation of a dataset that batches it and drops an incomplete last batch."""
     return lambda dataset: dataset.batch(batch_size, drop_remainder=True)
 
@@ -18,7 +18,7 @@ def padded_batch_and_drop_remainder(batch_size: int, padded_shapes: Any, padding
     return lambda dataset: dataset.padded_batch(batch_size, padded_shapes, padding_values, True)
 
 
-def sloppy_interleave(map_func: Callable[[Tensor], Tensor], cycle_length: int, block_length: int = 1) -> Any:
+def sloppy_interleave(map_func: Callable[[Tensor], Any], cycle_length: int, block_length: int = 1) -> Any:
     """Returns a transformation that reads several datasets in turn, whichever is ready first."""
     return tf.data.experimental.parallel_interleave(map_func, cycle_length, block_length, sloppy=True)
 

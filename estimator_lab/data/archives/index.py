@@ -130,11 +130,10 @@ class Index:
         return [self._member(row, place, epoch, source) for row, place in places]
 
     def _member(self, row: int, place: tuple[int, ...], epoch: int, source: MemberBytes | None) -> Member:
-        offset, size, end, headers, checksum, label = place
-        start = self._ends.item(row - 1) if row else 0
+        offset, size, _, headers, checksum, label = place
         return Member(
             self.source.name,
-            str(self._names[start:end], 'utf-8'),
+            self.name(row),
             offset,
             self.labels[label],
             size,

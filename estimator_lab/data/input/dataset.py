@@ -161,7 +161,7 @@ class Dataset:
                     raise IndexError(f'a mask of {len(place):,} is not one of {len(self):,} examples')
                 return self.__getitems__(np.flatnonzero(place).tolist())
             return self.__getitems__(list(place))
-        return self.__getitems__([place])[0]
+        return self[operator.index(place)]
 
     def __getitems__(self, places: Sequence[int]) -> list[Any]:
         """Returns some examples, which are read together; see `__getitem__`."""

@@ -25,8 +25,8 @@ from estimator_lab.data.sources import room
 from estimator_lab.data.sources.remote import RemoteFile
 from estimator_lab.data.sources.stores import SILENT_SECONDS
 
-# In memory: the blocks of a window, of the next one, and some besides; and those of members read ahead.
-_MOST_HELD, _MOST_BYTES = 24, 128 * 2**20
+_MOST_HELD = 24  # blocks in memory: those of a window, of the next one, and some besides
+_MOST_BYTES = 128 * 2**20  # of small blocks, which may then be more
 _PAUSE = 0.02  # seconds between looks whether another process has fetched a block
 
 

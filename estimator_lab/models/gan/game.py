@@ -77,19 +77,19 @@ def play(batch: RealBatch, params: Any, noise: Noise) -> Played:
     # The generator's loss reads the discriminator after its move.
     with tf.control_dependencies([update]), tf.name_scope('generator_move'):
         layers = dict(discriminator(_seen(fakes, params, noise), batch.classes, params))
-        own_loss = mean_of(tf.nn.softplus(-layers[keys.REALNESS][:, 0]), batch.weights)
+        generator_loss = mean_of(tf.nn.softplus(-layers[keys.REALNESS][:, 0]), batch.weights)
         with tf.control_dependencies(statistics):
-            own_update, own_norm = _update(
-                optimizers[1], own_loss, GENERATOR, batch.weights, params, average_steps
+            generator_update, generator_norm = _update(
+                optimizers[1], generator_loss, GENERATOR, batch.weights, params, average_steps
             )
     scalars = {
         keys.LEARNING_RATE: rate,
         'discriminator_loss': loss,
         'gradients/discriminator': norm,
-        'generator_loss': own_loss,
-        'gradients/generator': own_norm,
+        'generator_loss': generator_loss,
+        'gradients/generator': generator_norm,
     }
-    return Played(counted(own_update), fakes, found, scalars)
+    return Played(counted(generator_update), fakes, found, scalars)
 
 
 def mean_of(values: Tensor, weights: Tensor) -> Tensor:
