@@ -54,11 +54,13 @@ def parse_weights(text: str) -> Shares:
     """Returns the shares in 'a.tar=0.7,b.tar=0.3'; none for ''.
 
     Raises:
-      FlagError: they are not positive numbers.
+      FlagError: they are not positive numbers by name, or a name is given twice.
     """
     if not text:
         return ()
     parts = [part.rpartition('=') for part in text.split(',')]
+    if not all(equals for _, equals, _ in parts):
+        raise FlagError(f'{option.weights} takes NAME=WEIGHT,NAME=WEIGHT, not {shown(text)}.')
     weights = {name.strip(): weight.strip() for name, _, weight in parts}
     if len(weights) < len(parts):
         raise FlagError(f'{option.weights}={shown(text)} names an archive or a label twice.')

@@ -211,6 +211,8 @@ def test_a_mixture_needs_random_access(archives, tmp_path):
 
 def test_flags():
     assert parse_weights('') == () and parse_weights(' a.tar=0.5, b=1.25') == (('a.tar', 2), ('b', 5))
-    for text in ('a.tar', 'a=1,a=2', '=1', 'a=', 'a=1,'):
-        with pytest.raises(FlagError):
+    form, numbers = 'takes NAME=WEIGHT,NAME=WEIGHT, not', 'must be positive numbers'
+    wrong = {'a.tar': form, 'a:1': form, 'a=1,': form, 'a=1,a=2': 'twice', '=1': numbers, 'a=': numbers}
+    for text, words in wrong.items():
+        with pytest.raises(FlagError, match=words):
             parse_weights(text)
