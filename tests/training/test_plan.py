@@ -103,7 +103,7 @@ def test_weights_and_a_choice_of_images(settings, tmp_path):
     assert train(plan).evaluated_on == plan.inputs.train.total
     for wrong, words in (
         ({'weights': 'n000000=1'}, "weights: 'n000001' has no weight"),
-        ({'weights': 'n000000'}, 'must be positive numbers'),
+        ({'weights': 'n000000'}, "takes NAME=WEIGHT,NAME=WEIGHT, not 'n000000'"),
         ({'only': tmp_path / 'none.txt'}, 'only=.*none.txt cannot be read'),
     ):
         with pytest.raises((DataError, FlagError), match=words):
