@@ -52,6 +52,7 @@ class Setting:
       of_order: whether it decides which examples a step sees.
       of_one_run: whether it suits one run only, so that the command suggested for the next one lacks it.
       of_command: whether it is a flag only, and not a setting of programs.
+      is_size: whether it is a text such as '8M', for which programs may give a whole number, of bytes.
       type: its annotation, without None; tuple for a sequence of paths. `settings_of` fills it in.
     """
 
@@ -71,6 +72,7 @@ class Setting:
     of_order: bool = False
     of_one_run: bool = False
     of_command: bool = False
+    is_size: bool = False
     type: Any = None
 
     def checked(self, name: str, value: Any, what: str = '') -> Any:
@@ -88,6 +90,8 @@ class Setting:
             if not are_paths(several):
                 raise FlagError(f'{what}{name}={shown(value)} must be a path, or several in a list.')
             return tuple(map(os.fspath, several))
+        if self.is_size and type(value) is int:
+            value = str(value)
         accepted, noun = _KINDS[self.type]
         fits = isinstance(value, accepted) and (self.type is bool or not isinstance(value, bool))
         if not fits or (self.type is float and not math.isfinite(value)):

@@ -5,7 +5,7 @@ import re
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.json_input import shown
 
-_SIZE = re.compile(r'([0-9]{1,6})([KMGT]?)', re.ASCII)
+_SIZE = re.compile(r'([0-9]{1,12})([KMGT]?)', re.ASCII)
 _UNITS = {'': 1, 'K': 2**10, 'M': 2**20, 'G': 2**30, 'T': 2**40}
 
 
@@ -17,7 +17,7 @@ def parse_size(name: str, text: str) -> int:
         21474836480
 
     Raises:
-      FlagError: it is not a whole number, of up to six digits, with K, M, G, T or nothing after it; the
+      FlagError: it is not a whole number, of up to twelve digits, with K, M, G, T or nothing after it; the
         message begins with `name`.
     """
     found = _SIZE.fullmatch(text.strip().upper())

@@ -65,9 +65,13 @@ class TrainSettings:
     tokens: Path | None = _data(None, 'for trees: file of one token per line; default: the tokens in --data')
     shuffle_buffer: int = _data(10_000, 'encoded images held to shuffle a stream; 1: stored order', lower=1)
     shuffle_blocks: str = _data(
-        '', 'shuffle and read blocks of this size, such as 8M, the default for URLs; 0: single images'
+        '',
+        'shuffle and read blocks of this size, such as 8M, the default for URLs; 0: single images',
+        is_size=True,
     )
-    cache: str = _data('', 'disk for data from URLs, such as 20G; default 4G; 0: none', of_one_run=True)
+    cache: str = _data(
+        '', 'disk for data from URLs, such as 20G; default 4G; 0: none', of_one_run=True, is_size=True
+    )
     max_bad_fraction: float = _data(
         0.01, 'share of images that may fail to decode; fewer than ten always may', lower=0, upper=1
     )

@@ -29,7 +29,7 @@ from estimator_lab.data.input.stream_settings import DATA, ReadSettings, StreamS
 from estimator_lab.data.sources.source import Source
 
 _MADE_ANEW = '_reader', '_ids', '_report'  # in each process
-_OF_AN_ORDER = 'seed', 'rank', 'world_size', 'weights'
+_OF_AN_ORDER = 'batch_size', 'shuffle', 'epochs', 'rank', 'world_size', 'weights'
 
 
 class Example(NamedTuple):
@@ -66,6 +66,8 @@ class DatasetSettings(ReadSettings):
     @classmethod
     def of(cls, *arguments: Any, fields: Any = (), **declared: Any) -> 'DatasetSettings':
         """Returns checked settings; see `ReadSettings.of`."""
+        if wrong := next((name for name in declared if name in _OF_AN_ORDER), None):
+            raise FlagError(f'{wrong} is a setting of the order: dataset(paths).order({wrong}=...).')
         if not are_paths(fields) or not all(str(field).strip('.') for field in fields):
             raise FlagError(f"fields={shown(fields)} must be suffixes, such as ('jpg', 'txt').")
         names = tuple(str(field).lower().strip('.') for field in fields)
@@ -191,9 +193,10 @@ class Dataset:
         """
         if batch_size is None:
             raise FlagError('batch_size=None must be a whole number.')
-        if wrong := sorted(given.keys() - set(_OF_AN_ORDER)):
-            known = ['batch_size', 'shuffle', 'epochs', *_OF_AN_ORDER]
-            raise FlagError(unknown('Unknown setting of an order', wrong[0], known))
+        if wrong := next((name for name in given if name not in {*_OF_AN_ORDER, 'seed'}), None):
+            if wrong in vars(self.settings):
+                raise FlagError(f'{wrong} is a setting of the data set: dataset(paths, {wrong}=...).')
+            raise FlagError(unknown('Unknown setting of an order', wrong, [*_OF_AN_ORDER, 'seed']))
         read = {field.name: getattr(self.settings, field.name) for field in fields(ReadSettings)}
         shares = shares_of(given.pop('weights', None))
         chosen = {'batch_size': batch_size, 'shuffle': shuffle, 'epochs': epochs, **given}

@@ -58,8 +58,8 @@ class ReadSettings:
     labels: Path | None = setting(None, 'table of labels')
     max_bad_fraction: float = setting(0.01, 'share of bad examples', lower=0, upper=1)
     use_damaged: bool = setting(False, 'use damaged archives')
-    shuffle_blocks: str = setting('', 'size of blocks')
-    cache: str = setting('', 'room for remote data')
+    shuffle_blocks: str = setting('', 'size of blocks', is_size=True)
+    cache: str = setting('', 'room for remote data', is_size=True)
 
     @classmethod
     def of(

@@ -32,6 +32,23 @@ def test_so_does_a_wrong_name_of_an_order(archive, wrong, nearest):
         dataset(archive).order(**{wrong: 3})
 
 
+@pytest.mark.parametrize(('of_data', 'of_order'), [('split', 'epochs'), ('shuffle_blocks', 'weights')])
+def test_a_setting_of_the_order_or_of_the_data_set_is_given_there(archive, of_data, of_order):
+    with pytest.raises(FlagError, match=rf'{of_data} is a setting of the data set: dataset\(paths, {of_data}='):
+        dataset(archive).order(**{of_data: None})
+    with pytest.raises(FlagError, match=rf'{of_order} is a setting of the order: .*order\({of_order}='):
+        dataset(archive, **{of_order: None})
+
+
+@pytest.mark.parametrize(('size', 'text'), [(0, '0'), (8 * 2**20, '8388608')])
+def test_a_size_may_be_a_number(archive, size, text):
+    settings = dataset(archive, shuffle_blocks=size, cache=size).settings
+    assert (settings.shuffle_blocks, settings.cache) == (text, text)
+    for wrong in (True, 1.5):
+        with pytest.raises(FlagError, match=f'shuffle_blocks={wrong} must be a text'):
+            dataset(archive, shuffle_blocks=wrong)
+
+
 def test_collate_says_what_it_takes(archive):
     faces, encoded = dataset(archive, **SHAPE), dataset(archive)
     with pytest.raises(FlagError, match='a list of examples, not a single one'):
