@@ -5,6 +5,7 @@ int64, so that they sort by epoch and then by stored order. Positions, which cou
 packed in the same way: at position p is the example that epoch p // n yields after p % n others.
 """
 
+import itertools
 from collections.abc import Iterator, Sized
 from typing import Any, TypeVar
 
@@ -73,19 +74,22 @@ class Places:
     ) -> None:
         self._size, self._shuffle, self._seed, self._mixture = len(examples), shuffle, seed, mixture
         self._groups = mixture.count if mixture else 1
-        self._blocks: list[BlockOrder] = []
-        if block_counts is not None and mixture:
+        self._blocks: list[BlockOrder] = []  # of each group
+        self._all_blocks: BlockOrder | None = None
+        if block_counts is not None and shuffle:
+            self._all_blocks = BlockOrder(block_counts, seed)
             window = max(WINDOW // self._groups, 1)
-            for group, counts in enumerate(mixture.block_counts(block_counts)):
-                self._blocks.append(BlockOrder(counts, f'{seed} group {group}', window))
-        elif block_counts is not None:
-            self._blocks = [BlockOrder(block_counts, seed)]
+            of_groups = mixture.block_counts(block_counts) if mixture else ()
+            self._blocks = [
+                BlockOrder(counts, f'{seed} group {group}', window) for group, counts in enumerate(of_groups)
+            ] or [self._all_blocks]
 
     def batches(self, start: int, end: int = ENDLESS, own: Slice = EVERY) -> Iterator[np.ndarray]:
         """Yields the places of a slice of each global batch between two positions, many batches at a time.
 
-        The examples of a batch are divided in stored order. Only the last batch may be incomplete; it is then
-        yielded alone, and may be empty for some slices.
+        Each slice has examples of all parts of the archives, in stored order: those at its positions or, of
+        archives in blocks, of few blocks, so that not every process reads every block. Only the last batch
+        may be incomplete; it is then yielded alone, and may be empty for some slices.
 
         Args:
           start: position at which the first global batch begins.
@@ -110,31 +114,51 @@ class Places:
 
         The result is int64 [batches, its examples].
         """
-        rows, first, stop = max((end - start) // own.group, 1), own.places.start, own.places.stop
+        starts = np.arange(start, end, own.group)[:, None]
         if own.count == 1:
-            return self._between(start, end).reshape(rows, -1)
-        if rows == 1 and not self._mixture:  # of a batch of many epochs, only those that the slice meets
-            low = min(max((start + first) // self._size * self._size, start), end)
-            high = min(-((-start - stop) // self._size) * self._size, end)
-            start, end, first, stop = low, max(low, high), start + first - low, start + stop - low
-        return np.sort(self._between(start, end).reshape(rows, -1))[:, first:stop]
+            return self._at(np.arange(start, end)).reshape(len(starts), -1)
+        own_places = np.arange(own.places.start, min(own.places.stop, end - start))
+        if self._all_blocks:
+            return np.sort(self._by_blocks(self._all_blocks, start, end, len(starts))[:, own_places])
+        positions = starts + own_places
+        return np.sort(self._at(positions.ravel()).reshape(positions.shape))
 
-    def _between(self, start: int, end: int) -> np.ndarray:
-        """Returns the places at some positions, packed."""
+    def _by_blocks(self, blocks: BlockOrder, start: int, end: int, count: int) -> np.ndarray:
+        """Returns the packed places of whole global batches, int64 [count, examples of a batch].
+
+        Within a batch, examples change places, those of a mixture within their groups, so that those of a
+        block follow each other. Blocks do so at random, in each epoch in another way.
+        """
+        positions = np.arange(start, end)
+        places = self._at(positions).reshape(count, -1)
+        epochs, columns = positions.reshape(count, -1) // self._size, np.arange(places.shape[1])
+        turns = np.empty_like(places)
+        for epoch in np.unique(epochs).tolist():
+            here = epochs == epoch
+            turns[here] = blocks.turns(epoch, places[here] % self._size)
+        if not self._mixture:
+            return np.take_along_axis(places, np.sort(turns * len(columns) + columns) % len(columns), 1)
+        groups = self._mixture.at(positions)[0].reshape(count, -1)
+        turns += groups * (turns.max() + 1)
+        moved, free = (np.sort(keys * len(columns) + columns) % len(columns) for keys in (turns, groups))
+        np.put_along_axis(places, free, np.take_along_axis(places, moved, 1), 1)
+        return places
+
+    def _at(self, positions: np.ndarray) -> np.ndarray:
+        """Returns the places at ascending positions, packed; of blocks, at consecutive ones."""
         if self._mixture:
-            return self._mixed(self._mixture, np.arange(start, end))
-        parts = [np.empty(0, np.int64)]
-        while start < end:
-            number, begin = unpack(start, self._size)
-            stop = min(self._size, begin + end - start)
-            numbers = np.arange(begin, stop)
-            if self._shuffle and self._blocks:
-                numbers = self._blocks[0].numbers(number, begin, stop)
-            elif self._shuffle:
-                numbers = permuted(numbers, self._size, self._seed, number)
-            parts.append(pack(number, numbers, self._size))
-            start += stop - begin
-        return np.concatenate(parts)
+            return self._mixed(self._mixture, positions)
+        epochs, numbers = unpack(positions, self._size)
+        if self._shuffle:
+            ends = np.flatnonzero(np.diff(epochs, append=-1)) + 1
+            for begin, end in itertools.pairwise([0, *ends.tolist()]):
+                own, epoch = numbers[begin:end], epochs.item(begin)
+                numbers[begin:end] = (
+                    self._blocks[0].numbers(epoch, own.item(0), own.item(-1) + 1)
+                    if self._blocks
+                    else permuted(own, self._size, self._seed, epoch)
+                )
+        return pack(epochs, numbers, self._size)
 
     def _mixed(self, mixture: Mixture, positions: np.ndarray) -> np.ndarray:
         """Returns the places at consecutive positions of a mixture, with the epochs of their groups."""

@@ -1,17 +1,21 @@
 """The global order: every image once an epoch, whatever the workers, and the same batches for any number."""
 
 import itertools
+import pickle
 from collections import Counter
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from estimator_lab.base.errors import FlagError
 from estimator_lab.base.shares import Slice
+from estimator_lab.data.archives.mixture import Mixture
 from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.archives.order import IndexedMembers, IndexedOrder, StreamOrder
+from estimator_lab.data.archives.places import Places
 from estimator_lab.data.images.reader import IMAGES
 from tests.support.archive_files import write_tar
 from tests.support.streams import build_index
@@ -136,14 +140,32 @@ def test_one_worker_reads_as_it_always_did(indexes):
     assert [one.row for one in order_of(indexes, [7], 1).epoch(0)] == [4, 5, 0, 3, 1, 2, 6]
 
 
-def test_a_worker_keeps_to_its_range_of_the_data(tmp_path):
-    """Of 12 equal archives, each of 3 workers reads its own four, and few examples of the neighbours."""
-    for n in range(12):
-        write_tar(tmp_path / f'{n:02}.tar', [(f'{n // 4}/{n}_{i}.jpg', b'') for i in range(100)])
-    order = open_archives([f'{tmp_path}/*.tar'], IMAGES).order(9, seed=1)
+def test_each_worker_has_all_labels_of_a_sorted_archive(tmp_path):
+    """Else each would normalize its batches by its own labels. The 400 examples have a third of each."""
+    files = [(f'{n // 400}/{n}.jpg', b'') for n in range(1200)]
+    order = open_archives([str(write_tar(tmp_path / 'a.tar', files))], IMAGES).order(9, seed=1)
     for rank in range(3):
-        members = itertools.islice(order.onwards(0, Slice(rank, 3, 96)), 400)
-        assert sum(member.label == f'{rank}' for member in members) > 320
+        counts = Counter(one.label for one in itertools.islice(order.onwards(0, Slice(rank, 3, 96)), 400))
+        assert len(counts) == 3 and all(100 < count < 170 for count in counts.values())
+
+
+@pytest.mark.parametrize('groups', [1, 2])
+def test_each_worker_reads_few_blocks_for_a_batch_but_others_in_each_epoch(groups):
+    """Of the eight blocks of a window, each of four workers reads about two, and its share of each group."""
+    counts, of_each = np.full(40, 100), np.arange(4000) // (4000 // groups)
+    mixture = Mixture(of_each, [3, 1]) if groups == 2 else None
+    order = pickle.loads(pickle.dumps(Places(range(4000), True, 1, counts, mixture)))
+    read, labels = [], Counter()
+    for rank in range(4):
+        parts = [next(order.batches(epoch * 4000, own=Slice(rank, 4, 400)))[0] for epoch in range(30)]
+        for places in parts:
+            numbers = places % 4000
+            read.append(len(np.unique(numbers // 100)))
+            labels.update((rank, label) for label in (numbers // 1000).tolist())
+            shares = np.bincount(of_each[numbers], minlength=groups)
+            assert np.all(np.abs(shares - [100] if groups == 1 else shares - [75, 25]) <= 1)
+    assert np.mean(read) < 4.5
+    assert len(labels) == 16 and min(labels.values()) > 200
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_compressed_archives_are_refused_by_name(archive, tmp_path):
 @pytest.mark.parametrize(
     ('use', 'words'),
     [
-        (lambda path: dataset(path, batch_size=3), "Unknown setting 'batch_size'"),
+        (lambda path: dataset(path, shuffle_buffer=3), "Unknown setting 'shuffle_buffer'"),
         (lambda path: dataset(path, fields='jpg'), "fields='jpg' must be suffixes"),
         (lambda path: dataset(path, fields=['jpg', '.JPG']), 'must differ'),
         (lambda path: dataset(path).order(batch_size=None), 'batch_size=None must be a whole number'),
