@@ -91,35 +91,6 @@ def test_files_of_a_folder_are_in_blocks_of_their_bytes(tmp_path):
     assert IndexedMembers([index], block_size=4 * KILO).block_counts.tolist() == [3, 3, 3, 1]
 
 
-def test_thirty_histories_of_stops_ranks_and_batches(tmp_path):
-    """Streams and orders of data sets go on from each other's states, with other ranks and batches."""
-    paths = [str(write_tar(tmp_path / f'{seed}.tar', [*archive_of(seed, 40).items()])) for seed in (1, 2)]
-    for seed in range(30):
-        rng = random.Random(seed)
-        read = {'shuffle_blocks': '4K', 'split': (0, rng.choice([0.5, 1.0]))}
-        data, order = api.dataset(paths, **read), {'seed': seed, 'epochs': 2}
-        expected, state, done = [one.key for one in api.stream(paths, **read, **order)], None, 0
-        assert (
-            sorted(expected[: len(data)]) == sorted(expected[len(data) :]) == sorted(one.key for one in data)
-        )
-        while done < len(expected):
-            world, batch = rng.randint(1, 4), rng.randint(1, 9)
-            is_stream = rng.random() < 0.5
-            ranks = []
-            for rank in range(world):
-                own = {**order, 'batch_size': batch, 'rank': rank, 'world_size': world}
-                ranks.append(api.stream(paths, **read, **own) if is_stream else data.order(**own))
-                if state:
-                    ranks[rank].load_state_dict(state)
-            running = [iter(rank) for rank in ranks]
-            for _ in range(rng.randint(1, 5)):
-                parts = [next(rank, ()) for rank in running]
-                keys = [part.keys if is_stream else [data[n].key for n in part] for part in parts if part]
-                assert sorted(itertools.chain(*keys)) == sorted(expected[done : done + world * batch])
-                done = min(done + world * batch, len(expected))
-            state = ranks[0].state_dict()
-
-
 def test_a_state_of_other_blocks_is_refused(tmp_path):
     path = str(write_tar(tmp_path / 'a.tar', [*archive_of(1, 9).items()]))
     state = api.stream(path, shuffle_blocks='4K').state_dict()

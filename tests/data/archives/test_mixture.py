@@ -84,58 +84,41 @@ def test_every_batch_has_the_shares(archives, of, shuffle):
             break
 
 
+@pytest.mark.parametrize('blocks', ['0', '4K'])
 @pytest.mark.parametrize('seed', range(30))
-def test_random_histories_lose_and_repeat_nothing(archives, seed):
-    """Each life has its ranks, batch size and reader; then it is killed."""
+def test_random_histories_lose_and_repeat_nothing(tmp_path, seed, blocks):
+    """Each life has its ranks, batch size and reader, a stream or an order; then it is killed."""
     rng = random.Random(seed)
-    chosen = {'only': lambda key, label: hash_of(key) % 5 != 0} if seed % 2 else {}
-    weights = rng.choice([WEIGHTS, BY_LABEL, {'*.tar': 1}, {'[ab].tar': 1, 'c*': 2}])
-    faces = dataset(archives, **chosen)
-    endless = itertools.chain.from_iterable(faces.order(6, epochs=None, seed=seed, weights=weights))
-    whole = [faces[place].key for place in itertools.islice(endless, 600)]
-    consumed, seen = 0, []
+    files = [(f'{("even", "odd")[n % 2]}/{n}.jpg', b'x' * rng.randrange(3000)) for n in range(40)]
+    data = [write_tar(tmp_path / name, files[: rng.randrange(5, 40)]) for name in SIZES]
+    weights = rng.choice([None, WEIGHTS, {'*.tar': 1}, {'[ab].tar': 1, 'c*': 2}, BY_LABEL])
+    if weights is BY_LABEL and blocks == '4K':
+        weights = None
+    chosen = {'shuffle_blocks': blocks, 'split': (0, 1.0 if weights else 0.7)}
+    if seed % 2:
+        chosen['only'] = lambda key, label: hash_of(key) % 7 != seed % 7
+    ordered = {'epochs': None, 'seed': seed, 'weights': weights}
+    faces = dataset(data, **chosen)
+    whole = [*itertools.islice(itertools.chain.from_iterable(faces.order(6, **ordered)), 900)]
+    assert len({(place.epoch, int(place)) for place in whole}) == 900, 'in no epoch of a group twice'
+    assert weights or {place.epoch for place in whole[: len(faces)]} == {0}
+    expected = [faces[place].key for place in whole]
+    if weights is WEIGHTS:
+        assert Counter(map(archive_of, expected[:100])) == {'a.tar': 50, 'b.tar': 30, 'c.tar': 20}
+    consumed, seen, state = 0, [], None
     for _ in range(8):
         ranks, size, steps = rng.randrange(1, 5), rng.choice([1, 2, 5, 7]), rng.randrange(0, 8)
         for rank in range(ranks):
-            settings = {'rank': rank, 'world_size': ranks, 'epochs': None, 'seed': seed, 'weights': weights}
-            if rng.random() < 0.3:
-                data = stream(archives, batch_size=size, **settings, **chosen)
-                data.load_state_dict(data.state_at(consumed))
-                batches = (batch.keys for batch in data)
-            else:
-                order = faces.order(size, **settings)
-                order.load_state_dict(order.state_at(consumed))
-                batches = ([one.key for one in faces[places]] for places in order)
-            seen += itertools.chain(*itertools.islice(batches, steps))
+            settings = {'batch_size': size, 'rank': rank, 'world_size': ranks, **ordered}
+            is_stream = rng.random() < 0.3
+            reader = stream(data, **settings, **chosen) if is_stream else faces.order(**settings)
+            reader.load_state_dict(state or reader.state_at(0))
+            for batch in itertools.islice(reader, steps):
+                seen += batch.keys if is_stream else [one.key for one in faces[batch]]
         consumed += steps * ranks * size
-    assert sorted(seen) == sorted(whole[:consumed])
-
-
-@pytest.mark.parametrize('seed', range(30))
-def test_histories_by_blocks_lose_and_repeat_nothing(tmp_path_factory, seed):
-    rng = random.Random(seed)
-    folder = tmp_path_factory.mktemp('blocks')
-    files = [(f'n/{n}.jpg', b'x' * rng.randrange(4000)) for n in range(150)]
-    data = [str(write_tar(folder / name, files[: rng.randrange(60, 150)])) for name in SIZES]
-    weights = rng.choice([WEIGHTS, {'*.tar': 1}, {'[ab].tar': 1, 'c*': 2}])
-    faces = dataset(data, shuffle_blocks='16384', only=lambda key, label: hash_of(key) % 7 != seed % 7)
-    chosen = {'epochs': None, 'seed': seed, 'weights': weights}
-    endless = itertools.chain.from_iterable(faces.order(6, **chosen))
-    whole = [(place.epoch, int(place)) for place in itertools.islice(endless, 2000)]
-    assert len(set(whole)) == len(whole)  # in no epoch of a group twice
-    names = [archive_of(faces[number].key) for _, number in whole[:100]]
-    if weights is WEIGHTS:
-        assert Counter(names) == {'a.tar': 50, 'b.tar': 30, 'c.tar': 20}
-    consumed, seen = 0, []
-    for _ in range(8):
-        ranks, size, steps = rng.randrange(1, 5), rng.choice([1, 2, 5, 7]), rng.randrange(0, 20)
-        for rank in range(ranks):
-            order = faces.order(size, rank=rank, world_size=ranks, **chosen)
-            order.load_state_dict(order.state_at(consumed))
-            batches = itertools.islice(order, steps)
-            seen += [(place.epoch, int(place)) for batch in batches for place in batch]
-        consumed += steps * ranks * size
-    assert sorted(seen) == sorted(whole[:consumed])
+        state = reader.state_dict()
+        assert state == reader.state_at(consumed)
+    assert sorted(seen) == sorted(expected[:consumed])
 
 
 def test_blocks_would_be_read_for_few_examples(archives):

@@ -23,10 +23,6 @@ def test_shares_follow_each_other_and_are_equally_large(sizes, count):
     assert max(lengths) - min(lengths) <= 1
 
 
-def test_the_words_of_a_share():
-    assert part_of('3/12') == Slice(2, 12, ALL) and part_of('') is None and str(part_of('3/12')) == '3/12'
-
-
 def archives_of(tmp_path, pack):
     """Archives of 5, 1 and 14 members, some with labels next to them; and a folder of 4."""
     for number, count in enumerate((5, 1, 14)):

@@ -4,7 +4,6 @@ import itertools
 import json
 import os
 import pickle
-import random
 import sys
 from types import SimpleNamespace
 
@@ -221,31 +220,6 @@ def test_an_iteration_goes_on_with_the_next_passes_also_if_the_last_was_left(arc
     again = faces.order(24)
     again.load_state_dict(json.loads(json.dumps(order.state_at(72))))
     assert list(again) == [whole[3]] and next(iter(faces.order(24, epochs=None))) == whole[0]
-
-
-@pytest.mark.parametrize('seed', range(20))
-def test_random_histories_lose_and_repeat_nothing(archive, seed):
-    """Each life has its ranks, batch size and reader: an order, or a stream; then it is killed."""
-    rng = random.Random(seed)
-    faces = dataset(archive)
-    endless = itertools.chain.from_iterable(faces.order(6, epochs=None, seed=seed))
-    whole = [faces[place].key for place in itertools.islice(endless, 600)]
-    consumed, seen = 0, []
-    for _ in range(8):
-        ranks, size, steps = rng.randrange(1, 5), rng.choice([1, 2, 5, 7]), rng.randrange(0, 8)
-        for rank in range(ranks):
-            chosen = {'rank': rank, 'world_size': ranks, 'epochs': None, 'seed': seed}
-            if rng.random() < 0.3:
-                data = stream(archive, batch_size=size, **chosen)
-                data.load_state_dict(data.state_at(consumed))
-                batches = (batch.keys for batch in data)
-            else:
-                order = faces.order(size, **chosen)
-                order.load_state_dict(order.state_at(consumed))
-                batches = ([one.key for one in faces[places]] for places in order)
-            seen += itertools.chain(*itertools.islice(batches, steps))
-        consumed += steps * ranks * size
-    assert sorted(seen) == sorted(whole[:consumed])
 
 
 def test_states_are_those_of_a_stream_and_of_the_same_data(archive, tmp_path):
