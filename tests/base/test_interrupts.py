@@ -1,5 +1,6 @@
 """Signals are heard at once, and end inputs that are stuck and processes that do not end."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,16 +11,19 @@ from types import SimpleNamespace
 import pytest
 
 from estimator_lab.base import interrupts
-from estimator_lab.base.interrupts import Interrupted, StopSwitch, handled, until_stopped
+from estimator_lab.base.interrupts import Interrupted, StopSwitch, handled, stops_within, until_stopped
 from tests.support.places import ROOT
 
 
-@pytest.fixture
-def default_sigint():
+@pytest.fixture(autouse=True)
+def usual_handlers():
     """A shell starts what runs in the background with SIGINT ignored, and Python leaves it so."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_items_arrive_in_order_each_when_it_is_requested():
@@ -54,7 +58,7 @@ def test_an_input_that_is_left_early_is_closed():
     assert len(closed) == 1 and not closed[0].is_alive()
 
 
-def test_a_signal_ends_an_input_that_is_stuck(default_sigint):
+def test_a_signal_ends_an_input_that_is_stuck():
     arrives = threading.Event()
 
     def items():
@@ -70,20 +74,39 @@ def test_a_signal_ends_an_input_that_is_stuck(default_sigint):
         assert list(until_stopped([1])) == [], 'nor does another input begin'
     arrives.set()
     assert list(until_stopped([1])) == [1]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_the_second_signal_does_not_wait_for_a_step(default_sigint):
-    with StopSwitch().listening() as stop:
-        signal.raise_signal(signal.SIGINT)
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_turns_the_switch_on_and_the_second_raises(number):
+    with StopSwitch().listening() as switch:
+        switch.check()
+        os.kill(os.getpid(), number)
+        assert switch.on
         with pytest.raises(Interrupted):
-            stop.check()
+            switch.check()
         with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert stop.number == signal.SIGINT
+            os.kill(os.getpid(), signal.SIGINT)
+    assert switch.number == number
 
 
-def test_code_that_expects_any_error_does_not_hide_a_stop(default_sigint):
+def test_a_signal_whose_interrupt_was_swallowed_turns_the_next_switch_on():
+    with handled(signal.default_int_handler, lambda: None):
+        with contextlib.suppress(KeyboardInterrupt):  # as callbacks of native code swallow it
+            os.kill(os.getpid(), signal.SIGINT)
+            stops_within(10)
+        assert stops_within(10)
+        with StopSwitch().listening() as switch, pytest.raises(Interrupted):
+            switch.check()
+
+
+def test_a_closed_terminal_is_ignored_after_nohup():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with StopSwitch().listening() as switch:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert not switch.on
+
+
+def test_code_that_expects_any_error_does_not_hide_a_stop():
     """TensorFlow raises a TypeError for any Exception while it binds the arguments of a tf.function."""
 
     def call():
@@ -124,7 +147,7 @@ def test_a_process_in_native_code_ends(context, signals):
     assert (process.returncode, err) == (128 + first, b'error: Stopped.\n')
 
 
-def test_a_signal_in_a_destructor_turns_the_switch_on_and_prints_nothing(default_sigint, monkeypatch):
+def test_a_signal_in_a_destructor_turns_the_switch_on_and_prints_nothing(monkeypatch):
     class Destroyed(SimpleNamespace):
         def __del__(self):
             self.act()
@@ -140,7 +163,7 @@ def test_a_signal_in_a_destructor_turns_the_switch_on_and_prints_nothing(default
     assert ignored == [ZeroDivisionError]
 
 
-def test_the_first_signal_interrupts_a_command_silently_and_a_second_one_nothing(default_sigint, monkeypatch):
+def test_the_first_signal_interrupts_a_command_silently_and_a_second_one_nothing(monkeypatch):
     """Both begin timers that would end the process, which are cancelled; hooks are as they were."""
     begun, cancelled, both = [], [], threading.Event()
 
@@ -162,7 +185,7 @@ def test_the_first_signal_interrupts_a_command_silently_and_a_second_one_nothing
     assert (begun, cancelled) == ([(4.0, False), (0.5, True)], [False, True])
 
 
-def test_blocks_within_each_other_hear_one_after_the_other_and_other_threads_nothing(default_sigint):
+def test_blocks_within_each_other_hear_one_after_the_other_and_other_threads_nothing():
     heard, both = [], threading.Event()
 
     def outside():
@@ -185,10 +208,6 @@ def test_blocks_within_each_other_hear_one_after_the_other_and_other_threads_not
     thread.start()
     thread.join()
     assert heard[-1] is before
-
-
-def test_a_switch_that_is_off_stops_nothing():
-    StopSwitch().check()
 
 
 LEFT = """

@@ -199,11 +199,6 @@ def test_checkpoints_that_are_not_listed(copy):
     assert Trained.open(copy).step == 3
 
 
-def test_a_checkpoint_in_the_place_of_its_folder(cnn_dir):
-    with pytest.raises(DataError, match=f'model.ckpt-3 is a checkpoint: name its folder, {cnn_dir}'):
-        Trained.open(cnn_dir / 'model.ckpt-3')
-
-
 @pytest.mark.parametrize('tf_config', ['', '[', '{"cluster": 3}', '{"task": {"type": "chief", "index": []}}'])
 def test_a_trained_model_is_used_by_one_process_whatever_tf_config_says(cnn_dir, tf_config, monkeypatch):
     monkeypatch.setenv('TF_CONFIG', tf_config)

@@ -1,17 +1,14 @@
 """Session hooks, and the switch that signals turn on."""
 
-import contextlib
 import errno
-import os
 import re
-import signal
 import sys
 from pathlib import Path
 
 import pytest
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.base.interrupts import Interrupted, StopSwitch, handled, stops_within
+from estimator_lab.base.interrupts import Interrupted, StopSwitch
 from estimator_lab.base.progress import say
 from estimator_lab.runs.event_files import scalars_in
 from estimator_lab.tf1 import tf
@@ -147,52 +144,6 @@ def test_the_switch_ends_training_after_a_step_and_an_evaluation_before_and_with
         turn_on = tf.train.FeedFnHook(lambda: vars(switch).update(on=True) or {})
         assert run_steps([training, turn_on], 3) == steps
         assert training.watch.has_begun and training.watch.is_over
-
-
-@pytest.fixture
-def handlers():
-    """Sets the usual handlers; a shell may have set others, which Python leaves."""
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
-    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
-    yield
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_the_first_signal_turns_the_switch_on_and_the_second_raises(handlers, number):
-    with StopSwitch().listening() as switch:
-        os.kill(os.getpid(), number)
-        assert switch.on
-        with pytest.raises(Interrupted):
-            switch.check()
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-
-
-def test_with_nothing_to_save_the_first_signal_raises(handlers):
-    with StopSwitch().listening() as switch:
-        switch.may_leave = True
-        with pytest.raises(Interrupted):
-            os.kill(os.getpid(), signal.SIGTERM)
-
-
-def test_a_signal_whose_interrupt_was_swallowed_turns_the_next_switch_on(handlers):
-    with handled(signal.default_int_handler, lambda: None):
-        with contextlib.suppress(KeyboardInterrupt):  # as callbacks of native code swallow it
-            os.kill(os.getpid(), signal.SIGINT)
-            stops_within(10)
-        assert stops_within(10)
-        with StopSwitch().listening() as switch, pytest.raises(Interrupted):
-            switch.check()
-
-
-def test_a_closed_terminal_is_ignored_after_nohup(handlers):
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    with StopSwitch().listening() as switch:
-        os.kill(os.getpid(), signal.SIGHUP)
-        assert not switch.on
 
 
 def test_a_checkpoint_that_cannot_be_listed_is_not_taken_for_a_synced_one(tmp_path, monkeypatch):
