@@ -143,7 +143,8 @@ def test_blocks_that_are_smaller_than_what_is_read_ahead_are_read_once(web):
         source_blocks._after_fork()
         web.requests.clear()
         assert list(examples)
-        assert len(web.requests) == len(set(web.requests)) == 150
+        blocks = [one for one in web.requests if one[2] < 8192]  # opening may still ask for a larger piece
+        assert len(blocks) == len(set(blocks)) == 150
 
 
 @pytest.mark.usefixtures('short_pauses')
