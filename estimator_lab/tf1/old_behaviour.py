@@ -26,11 +26,21 @@ def adapt_tensorflow() -> None:
         FINDER.hook(module, after=_restore_apply)
     for module in _KERAS_APIS:
         FINDER.hook(module, after=_restore_version)
+    FINDER.hook('absl.logging', after=_let_flags_be_replaced)
     FINDER.hook('tensorflow.python.framework.device', after=_restore_device_spec)
     FINDER.hook('tensorflow.python.framework.tensor_shape', after=_accept_whole_numbers)
     FINDER.hook('tensorflow.python.training.basic_session_run_hooks', after=_warn_of_a_standstill_only)
     FINDER.hook(_FEEDING, after=_accept_text_columns)
     FINDER.hook(_RUN_CONFIG, after=_accept_workers_alone)
+
+
+def _let_flags_be_replaced(module: ModuleType) -> None:
+    """Lets a program define `log_dir`, `verbosity` and the like, which absl.logging defines first.
+
+    TensorFlow loads that module since 1.14.
+    """
+    for flag in importlib.import_module('absl.flags').FLAGS.flags_by_module_dict()[module.__name__]:
+        flag.allow_override = True
 
 
 def _restore_apply(module: ModuleType) -> None:

@@ -1,6 +1,8 @@
 """What TensorFlow's own classes accepted or did in TensorFlow 1."""
 
 import logging
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -72,3 +74,24 @@ def test_arrays_are_queued_as_they_are():
         rows = queue.dequeue_up_to(9)
         with tf.train.MonitoredSession() as session:
             assert session.run(rows)[1].tolist() == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_a_program_may_define_flags_that_absl_logging_has():
+    program = """
+from estimator_lab.tf1 import tf
+
+tf.app.flags.DEFINE_string('log_dir', './logs', '')
+tf.flags.DEFINE_integer('v', 3, '')
+tf.flags.FLAGS(['program', '--v=5'])
+print(tf.flags.FLAGS.log_dir, tf.flags.FLAGS.v)
+tf.flags.DEFINE_string('own', '', '')
+try:
+    tf.flags.DEFINE_string('own', '', '')
+except Exception as error:
+    print(type(error).__name__)
+"""
+    assert subprocess.check_output([sys.executable, '-c', program], text=True).split() == [
+        './logs',
+        '5',
+        'DuplicateFlagError',
+    ]
