@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -87,7 +88,8 @@ class BadList:
             text = ''
             if path:
                 with open_regular(path) as file:
-                    text = file.read(_LONGEST_LIST).decode('utf-8', 'replace')
+                    size = min(os.fstat(file.fileno()).st_size, _LONGEST_LIST)
+                    text = file.read(size).decode('utf-8', 'replace')
             for line in text.split('\n')[:-1]:  # the last one is incomplete, or empty
                 if line.count(',') >= 3 and len(row := next(csv.reader([line.rstrip('\r')]), [])) == 4:
                     known.add((row[0], row[1], row[2]))

@@ -8,6 +8,7 @@ from estimator_lab.data.examples.member import BadExampleError, Member
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.input.bad_examples import BadLimit, BadList, InputReport, TooManyBadError
 from estimator_lab.data.trees.kind import TREES
+from tests.support.memory import peak_of
 
 BROKEN = BadExampleError('broken')
 
@@ -101,7 +102,8 @@ def test_the_list_has_one_safe_row_for_each(tmp_path):
     rows = list(csv.reader(path.read_text(encoding='utf-8').splitlines()))
     assert [row[:3] for row in rows[1:]] == [['x.tar', 'a/1.jpg', '512'], ["'=x.tar", 'a/=1,"2".jpg', '512']]
     assert all(len(row) == 4 and len(row[3]) < 5000 and row[3].isprintable() for row in rows)
-    listed = BadList(IMAGES, said.append, path)
+    listed, peak = peak_of(lambda: BadList(IMAGES, said.append, path))
+    assert peak < 2**20
     again = report(0, listed, archives=('x.tar',))
     again.add_bad(odd, BadExampleError('another reason'))
     other = report(0, listed, archives=('y.tar',))
