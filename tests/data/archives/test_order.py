@@ -4,7 +4,6 @@ import collections
 import itertools
 import os
 import random
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -173,16 +172,6 @@ def test_a_part_includes_its_lower_limit_and_excludes_its_upper_one(monkeypatch)
 def test_nothing_to_train_on_is_an_error(archive, make):
     with pytest.raises(DataError, match='No example is left to train on'):
         next(make([archive], part=Part(0, 1e-9)).onwards(0))
-
-
-def test_damage_is_an_error_or_a_warning_on_request(archives):
-    with Path(archives[0]).open('r+b') as file:
-        file.truncate(9000)
-    with pytest.raises(DataError, match='cut off at byte 9000'):
-        list(streamed(archives).epoch(0))
-    lines = []
-    members = list(streamed(archives, use_damaged=True, say=lines.append).epoch(0))
-    assert 5 + 24 < len(members) < 24 + 24 + 5 and len(lines) == 1 and lines[0].startswith('Warning: ')
 
 
 @pytest.mark.parametrize('way', ['size', 'time', 'inode'])

@@ -9,7 +9,7 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.data.archives.opened import Archives
 from estimator_lab.data.archives.order import IndexedMembers, IndexedOrder, StreamOrder
 from estimator_lab.data.examples.member import BadExampleError, Member
-from estimator_lab.data.images.decode import ImageShape, decode_image
+from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input import bad_examples
@@ -17,7 +17,7 @@ from estimator_lab.data.input.bad_examples import BadLimit, InputReport
 from estimator_lab.data.input.batches import Batch, Grouping, read_batches, read_examples
 from estimator_lab.data.sources.source import source_of
 from tests.support.memory import peak_of
-from tests.support.streams import build_index, stream_members
+from tests.support.streams import build_index
 
 SHAPE = ImageShape(8, 10, 1)
 READER = ImageReader(ImageOptions(SHAPE))
@@ -51,16 +51,6 @@ def broken(members):
     raise DataError('cut off')
 
 
-def test_batches_hold_all_images_in_order(archive):
-    members = list(stream_members(archive))
-    got = batches(stream_order(archive).epoch(0))
-    assert [len(batch.keys) for batch in got] == [5, 5, 5, 5, 4]
-    assert keys_of(got) == [member.key for member in members]
-    assert [label for batch in got for label in batch.labels] == [f'n{n // 6:06}' for n in range(24)]
-    expected = np.stack([decode_image(member.data, *SHAPE) for member in members])
-    assert np.array_equal(np.concatenate([batch.data['image'] for batch in got]), expected)
-
-
 def test_a_bad_image_leaves_its_batch_shorter_and_moves_no_other(archive):
     lines, bad = [], {1, 2, 3, 7, *range(15, 20), 20}
     report = InputReport(IMAGES, lines.append)
@@ -70,6 +60,7 @@ def test_a_bad_image_leaves_its_batch_shorter_and_moves_no_other(archive):
     assert [batch.keys for batch in got] == [[turns[n].key for n in w if n not in bad] for w in windows]
     found = [[(one.place, one.key) for one in batch.bad] for batch in got]
     assert found == [[(p, turns[n].key) for p, n in enumerate(w) if n in bad] for w in windows]
+    assert got[1].labels == [f'n{n // 6:06}' for n in (5, 6, 8, 9)]
     assert got[0].bad[0].reason == 'not an image in a known format'
     assert got[3].data['image'].shape == (0, *SHAPE) and (report.seen, report.bad) == (24, len(bad))
     assert len(lines) == 3  # the first few are shown
@@ -85,21 +76,20 @@ def test_too_many_bad_images_end_the_input_after_the_good_batches(archive, monke
         report.raise_error()
 
 
-@pytest.mark.parametrize(('batch_size', 'sizes'), [(5, [5, 5, 3]), (100, [13])])
-def test_members_before_the_damage_are_yielded(archive, batch_size, sizes):
-    members = broken(itertools.islice(stream_order(archive).epoch(0), 13))
+@pytest.mark.parametrize(
+    ('count', 'size', 'grouping', 'sizes'),
+    [
+        (13, 5, Grouping(), [5, 5, 3]),
+        (13, 100, Grouping(), [13]),
+        (49, 3, Grouping(4), [3, 6, 12, 12, 12, 4]),
+        (49, 3, Grouping(4, whole_only=True), [3, 6, 12, 12, 12, 3]),
+    ],
+)
+def test_groups_of_batches_grow_and_keep_what_precedes_the_damage(archive, count, size, grouping, sizes):
+    members = broken(itertools.islice(stream_order(archive).onwards(0), count))
     report = InputReport(IMAGES)
-    read = read_batches(members, batch_size, READER, report)
-    assert [len(batch.keys) for batch in report.until_error(read)] == sizes
-    assert str(report.error) == 'cut off'
-
-
-@pytest.mark.parametrize(('whole_only', 'rest'), [(False, 4), (True, 3)])
-def test_groups_of_batches_grow_and_keep_what_precedes_the_damage(archive, whole_only, rest):
-    members = broken(itertools.islice(stream_order(archive).onwards(0), 49))
-    report, found = InputReport(IMAGES), READER
-    read = read_batches(members, 3, found, report, grouping=Grouping(4, whole_only))
-    assert [len(group.keys) for group in report.until_error(read)] == [3, 6, 12, 12, 12, rest]
+    read = read_batches(members, size, READER, report, grouping=grouping)
+    assert [len(group.keys) for group in report.until_error(read)] == sizes
     assert str(report.error) == 'cut off'
 
 

@@ -44,11 +44,6 @@ def test_archive_batches(archive):
     assert np.concatenate([labels for _, labels in got]).tolist() == [0] * 6 + [1] * 6 + [-1] * 6 + [2] * 6
 
 
-def test_without_a_vocabulary_there_are_features_only(archive):
-    (features,) = run(archive_input_fn(Epochs(stream_order(archive), 24), PIXELS, InputReport(IMAGES)))
-    assert features['image'].shape == (24, 8, 10, 1)
-
-
 def test_training_resumes_after_the_consumed_examples(archive):
     order = stream_order(archive, shuffle_buffer=24, seed=3)
 

@@ -6,7 +6,6 @@ import io
 import itertools
 import lzma
 import random
-import re
 import sysconfig
 import tarfile
 import time
@@ -307,6 +306,7 @@ def test_an_absurd_size_is_an_error(write, size, name, first):
     start = b'' if first else tar_bytes(FILES)[:-1024]
     members, error = outcome(write(start + block + tar_bytes(FILES)))
     assert names(members) == ([] if first else list(FILES)) and error is not None
+    assert first or size > 0 or 'is damaged at byte' in str(error)
 
 
 def test_a_member_above_the_limit_is_a_bad_example(write, monkeypatch):
@@ -352,13 +352,3 @@ def test_every_bit_of_a_header_may_be_wrong(write):
             unnoticed.add(bit // 8)
         assert {m.name: m.data for m in members} == (A | B if error is None else {'a/1.jpg': b'1' * 700}), bit
     assert unnoticed == {154, 155}, 'the zero and the space'
-
-
-def test_a_size_below_zero_is_impossible(write):
-    block = bytearray(header('a/x.jpg', 4))
-    block[124:136] = b'\xff' * 12  # -1 in base 256
-    fix_checksum(block, 0)
-    members, error = outcome(write(tar_bytes(A)[:2560] + bytes(block) + padded(b'data') + bytes(1024)))
-    assert [member.name for member in members] == [*A]
-    why = 'a header claims an impossible size|invalid offset'  # of Python itself
-    assert re.search(rf'is damaged at byte \d+ of its tar stream: ({why})', str(error))
