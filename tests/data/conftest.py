@@ -1,6 +1,9 @@
 import pytest
 
+from estimator_lab.data.demo_sets import archives
 from estimator_lab.data.sources import remote
+from tests.support import archive_files
+from tests.support.archive_files import encoded, picture
 from tests.support.pack_files import write_tar
 from tests.support.web_server import web_server
 
@@ -48,3 +51,19 @@ def web():
     pytest.importorskip('aiohttp')
     with web_server() as server:
         yield server
+
+
+@pytest.fixture
+def with_bad(tmp_path):
+    """An archive of 12 images, of which the third and the eighth are bad."""
+    files = [(f'a/{number:02}.png', encoded(picture(number))) for number in range(12)]
+    files[2], files[7] = (files[2][0], b'no image'), (files[7][0], b'')
+    return str(archive_files.write_tar(tmp_path / 'bad.tar', files))
+
+
+@pytest.fixture
+def few(monkeypatch, tmp_path):
+    """Three identities, in a cache folder of their own."""
+    monkeypatch.setattr(archives, 'IDENTITIES', 3)
+    monkeypatch.setattr(archives, 'IMAGES_EACH', {'train': 4, 'test': 2})
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))

@@ -2,8 +2,6 @@ import os
 import re
 import tarfile
 
-import pytest
-
 from estimator_lab.data import demo
 from estimator_lab.data.demo_sets import archives, listops
 from tests.support.commands import invoke
@@ -14,17 +12,9 @@ def names_in(path):
         return archive.getnames()
 
 
-@pytest.fixture
-def few(monkeypatch, tmp_path):
-    """Three faces, in a cache folder of their own."""
-    monkeypatch.setattr(archives, 'IDENTITIES', 3)
-    monkeypatch.setattr(archives, 'IMAGES_EACH', {'train': 2, 'test': 1})
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-
-
 def test_the_command_writes_both_archives(few, tmp_path, capsys):
     assert invoke(demo, str(tmp_path / 'faces')) == 0
-    for part, images in (('train', 2), ('test', 1)):
+    for part, images in (('train', 4), ('test', 2)):
         names = [f'{part}/n{who:06}/{n:04}_01.jpg' for who in (1, 2, 3) for n in range(1, images + 1)]
         assert sorted(names_in(tmp_path / 'faces' / f'{part}.tar')) == names
     with tarfile.open(tmp_path / 'faces/test.tar') as archive:

@@ -13,14 +13,6 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.data.demo_sets import archives, faces
 
 
-@pytest.fixture
-def few(monkeypatch, tmp_path):
-    """Three identities, in a cache folder of their own."""
-    monkeypatch.setattr(archives, 'IDENTITIES', 3)
-    monkeypatch.setattr(archives, 'IMAGES_EACH', {'train': 4, 'test': 2})
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-
-
 def members(path):
     with tarfile.open(path) as archive:
         assert {(m.mtime, m.uid, m.gid, m.uname, m.mode) for m in archive} == {(0, 0, 0, '', 0o644)}

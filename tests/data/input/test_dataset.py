@@ -90,13 +90,6 @@ def test_wrong_arguments(archive, use, words):
         use(archive)
 
 
-@pytest.fixture
-def with_bad(tmp_path):
-    files = [(f'a/{number:02}.png', encoded(picture(number))) for number in range(12)]
-    files[2], files[7] = (files[2][0], b'no image'), (files[7][0], b'')
-    return str(write_tar(tmp_path / 'bad.tar', files))
-
-
 def test_bad_examples_say_why_are_left_out_and_counted(with_bad, caplog):
     faces = dataset(with_bad, **SHAPE)
     bad = faces[2]

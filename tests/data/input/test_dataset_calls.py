@@ -16,37 +16,16 @@ SHAPE = {'image_shape': (9, 7, 3)}
 
 
 @pytest.mark.parametrize(
-    ('wrong', 'nearest'), [('imageshape', 'image_shape'), ('vocab', 'vocabulary'), ('sed', 'seed')]
+    ('read', 'wrong', 'nearest'),
+    [
+        (dataset, 'imageshape', 'image_shape'),
+        (stream, 'vocab', 'vocabulary'),
+        (lambda path, **given: dataset(path).order(**given), 'worldsize', 'world_size'),
+    ],
 )
-def test_a_wrong_name_lists_the_nearest(archive, wrong, nearest):
-    for read in (dataset, stream):
-        with pytest.raises(FlagError, match=rf'{wrong}.*\b{nearest}\b'):
-            read(archive, **{wrong: 3})
-
-
-@pytest.mark.parametrize(
-    ('wrong', 'nearest'), [('batchsize', 'batch_size'), ('sed', 'seed'), ('worldsize', 'world_size')]
-)
-def test_so_does_a_wrong_name_of_an_order(archive, wrong, nearest):
+def test_a_wrong_name_lists_the_nearest(archive, read, wrong, nearest):
     with pytest.raises(FlagError, match=rf'{wrong}.*\b{nearest}\b'):
-        dataset(archive).order(**{wrong: 3})
-
-
-@pytest.mark.parametrize(('of_data', 'of_order'), [('split', 'epochs'), ('shuffle_blocks', 'weights')])
-def test_a_setting_of_the_order_or_of_the_data_set_is_given_there(archive, of_data, of_order):
-    with pytest.raises(FlagError, match=rf'{of_data} is a setting of the data set: .*, {of_data}='):
-        dataset(archive).order(**{of_data: None})
-    with pytest.raises(FlagError, match=rf'{of_order} is a setting of the order: .*order\({of_order}='):
-        dataset(archive, **{of_order: None})
-
-
-@pytest.mark.parametrize(('size', 'text'), [(0, '0'), (8 * 2**20, '8388608')])
-def test_a_size_may_be_a_number(archive, size, text):
-    settings = dataset(archive, shuffle_blocks=size, cache=size).settings
-    assert (settings.shuffle_blocks, settings.cache) == (text, text)
-    for wrong in (True, 1.5):
-        with pytest.raises(FlagError, match=f'shuffle_blocks={wrong} must be a text'):
-            dataset(archive, shuffle_blocks=wrong)
+        read(archive, **{wrong: 3})
 
 
 def test_collate_says_what_it_takes(archive):
@@ -101,23 +80,6 @@ def test_a_notebook_shows_pixels(archive):
     assert grey[0]._repr_html_().count('<img') == 1
     encoded = dataset(archive)[0]._repr_html_()
     assert encoded.startswith('<p>&lt;Example: ') and '<img' not in encoded
-
-
-@pytest.mark.parametrize(
-    ('given', 'words'),
-    [
-        ({'vocabulary': ['a', 'b', 'a']}, r"vocabulary=\['a', 'b', 'a'\] must be a list of different labels"),
-        ({'vocabulary': [1, 2]}, r'vocabulary=\[1, 2\] must be a list of different labels'),
-        ({'image_shape': (9, True, 3)}, r'image_shape=\(9, True, 3\) must be \(height, width, channels\)'),
-        ({'image_shape': (9, 7.0, 3)}, r'image_shape=\(9, 7.0, 3\) must be \(height, width, channels\)'),
-        ({'split': (0, 0.5, 1)}, r'split=\(0, 0\.5, 1\) must be a range within 0 and 1'),
-        ({'split': 0.9}, r'split=0\.9 must be a range within 0 and 1'),
-    ],
-)
-def test_wrong_values_are_named(archive, given, words):
-    for read in (dataset, stream):
-        with pytest.raises(FlagError, match=words):
-            read(archive, **given)
 
 
 def test_what_is_read_are_paths(archive):

@@ -14,7 +14,7 @@ from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.data.archives import order
 from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import decode_image
-from tests.support.archive_files import encoded, gzipped, picture, write_folder, write_tar
+from tests.support.archive_files import gzipped, write_folder, write_tar
 from tests.support.streams import stream_members
 
 
@@ -148,14 +148,6 @@ def test_a_vocabulary_decides_the_class_ids(archive):
     assert few.labels == stream(archive).labels and {example.label for example in few} < set(few.labels)
 
 
-@pytest.fixture
-def with_bad(tmp_path):
-    files = [(f'a/{number:02}.png', encoded(picture(number))) for number in range(12)]
-    files[2] = files[2][0], b'no image'
-    files[5:7] = [(name, b'') for name, _ in files[5:7]]
-    return str(write_tar(tmp_path / 'bad.tar', files))
-
-
 def test_warnings_name_settings_as_a_program_gives_them(archive, caplog):
     next(stream(gzipped(archive), shuffle_buffer=5))
     assert 'Its first 5 images, which fill shuffle_buffer, hold' in caplog.text
@@ -164,9 +156,9 @@ def test_warnings_name_settings_as_a_program_gives_them(archive, caplog):
 def test_bad_images_move_no_others(with_bad, caplog):
     shape = {'image_shape': (4, 4, 1), 'shuffle': False}
     sizes = [len(batch.keys) for batch in stream(with_bad, batch_size=2, **shape)]
-    assert sizes == [2, 1, 1, 1, 2, 2]
+    assert sizes == [2, 1, 2, 1, 2, 2]
     good = keys(stream(with_bad, **shape))
-    assert len(good) == 9 and 'Skipped a bad image' in caplog.text
+    assert len(good) == 10 and 'Skipped a bad image' in caplog.text
     data = stream(with_bad, **shape)
     for _ in range(3):
         next(data)
@@ -184,12 +176,21 @@ def test_bad_images_move_no_others(with_bad, caplog):
         ({'world_size': 0}, 'world_size=0 must be at least 1'),
         ({'rank': 2, 'world_size': 2}, 'rank=2'),
         *(({'image_shape': shape}, 'image_shape=') for shape in ((0, 4, 1), (4, 4), (4, 4, 2))),
+        ({'image_shape': (9, True, 3)}, r'image_shape=\(9, True, 3\) must be \(height, width, channels\)'),
+        ({'image_shape': (9, 7.0, 3)}, r'image_shape=\(9, 7.0, 3\) must be \(height, width, channels\)'),
         *(({'batch_size': value}, f'batch_size={value!r}') for value in (0, 10**9, '4')),
         ({'epochs': 2.5}, 'epochs=2.5'),
         ({'seed': None}, 'seed=None'),
         ({'world_size': None}, 'world_size=None'),
         ({'image_shape': (10**6, 10**6, 3)}, 'sides from 1 to 8,000 pixels'),
         ({'split': (0, 'x')}, 'split='),
+        ({'split': (0, 0.5, 1)}, r'split=\(0, 0\.5, 1\) must be a range within 0 and 1'),
+        ({'split': 0.9}, r'split=0\.9 must be a range within 0 and 1'),
+        ({'vocabulary': ['a', 'b', 'a']}, r"vocabulary=\['a', 'b', 'a'\] must be a list of different labels"),
+        ({'vocabulary': [1, 2]}, r'vocabulary=\[1, 2\] must be a list of different labels'),
+        ({'shuffle_blocks': '8 MB'}, "shuffle_blocks='8 MB' must be a size in bytes, such as 8M or 20G"),
+        ({'shuffle_blocks': '1K'}, 'shuffle_blocks=1K must be from 4K to 1G, or 0'),
+        ({'shuffle_blocks': '2G'}, 'shuffle_blocks=2G must be from 4K to 1G, or 0'),
         ({'max_bad_fraction': 2}, 'max_bad_fraction=2'),
         ({'epochs': 0}, 'epochs=0'),
         ({'epochs': 2**31}, 'epochs=2147483648 must be 2147483647 or less'),
