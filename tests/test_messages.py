@@ -60,6 +60,8 @@ LINES = {
     'NotImplementedError: Cannot convert': f'{GRAPH}import numpy; numpy.sqrt(x)',
     'UnrecognizedFlagError': f'{FLAGS}F(["x", "-f", "y"])',
     'DuplicateFlagError': f'{FLAGS}[flags.DEFINE_bool("n", 1, "", flag_values=F) for _ in "ab"]',
+    "TypeError: Input 'predictions'": f'{GRAPH}import tensorflow; '
+    'tensorflow.nn.in_top_k(tf.zeros([2, 3]), tf.zeros([2], tf.int64), 1)',
     'TypeError: Descriptors': 'from google.protobuf import descriptor; '
     'descriptor.FieldDescriptor("", "", 0, 1, 9, 9, 1, False, "", None, None, None, False, None)',
     'SyntaxError': "print 'x'",
