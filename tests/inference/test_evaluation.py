@@ -160,6 +160,7 @@ def test_files_for_people_and_programs(cnn, found, tmp_path):
     stored = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
     assert stored == json.loads(found.json())
     assert stored['metrics'] == found.metrics and stored['step'] == 3
+    assert (stored['images'], stored['bad_images']) == (found.images, found.bad) == (18, 2)
 
     def rows(name):
         return list(csv.DictReader((tmp_path / 'out' / name).open()))
@@ -167,8 +168,13 @@ def test_files_for_people_and_programs(cnn, found, tmp_path):
     table = list(csv.reader((tmp_path / 'out' / 'confusion.csv').open()))
     assert table[0][1:] == [row[0] for row in table[1:]] == list(cnn.vocabulary.labels)
     assert [[int(cell) for cell in row[1:]] for row in table[1:]] == found.confusion.matrix().tolist()
-    confused = [images for *_, images in found.confusion.confused()]
-    assert [int(row['images']) for row in rows('confused.csv')] == confused
+    labels = cnn.vocabulary.labels
+    confused = [
+        {'true': labels[true], 'predicted': labels[predicted], 'images': images}
+        for true, predicted, images in found.confusion.confused()
+    ]
+    assert stored['confused'] == confused
+    assert [row | {'images': int(row['images'])} for row in rows('confused.csv')] == confused
     of_classes = found.confusion.scores().images.tolist()
     assert [int(row['images']) for row in rows('classes.csv')] == of_classes
     worst = [(row['key'], row['true'], row['predicted']) for row in rows('worst.csv')]
