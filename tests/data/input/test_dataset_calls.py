@@ -28,6 +28,22 @@ def test_a_wrong_name_lists_the_nearest(archive, read, wrong, nearest):
         read(archive, **{wrong: 3})
 
 
+@pytest.mark.parametrize(('of_data', 'of_order'), [('split', 'epochs'), ('shuffle_blocks', 'weights')])
+def test_a_setting_of_the_order_or_of_the_data_set_is_given_there(archive, of_data, of_order):
+    with pytest.raises(FlagError, match=rf'{of_data} is a setting of the data set: .*, {of_data}='):
+        dataset(archive).order(**{of_data: None})
+    with pytest.raises(FlagError, match=rf'{of_order} is a setting of the order: .*order\({of_order}='):
+        dataset(archive, **{of_order: None})
+
+
+@pytest.mark.parametrize('size', [0, 8 * 2**20])
+def test_a_size_may_be_a_number(archive, size):
+    assert dataset(archive, shuffle_blocks=size).settings.shuffle_blocks == str(size)
+    for wrong in (True, 1.5):
+        with pytest.raises(FlagError, match=f'shuffle_blocks={wrong} must be a text'):
+            dataset(archive, shuffle_blocks=wrong)
+
+
 def test_collate_says_what_it_takes(archive):
     faces, encoded = dataset(archive, **SHAPE), dataset(archive)
     with pytest.raises(FlagError, match='a list of examples, not a single one'):
