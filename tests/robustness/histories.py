@@ -12,7 +12,6 @@ import contextlib
 import gzip
 import itertools
 import os
-import resource
 import shutil
 import tempfile
 import traceback
@@ -43,6 +42,7 @@ from estimator_lab.training.stages import Stage
 from tests.robustness.driver import Tally, main
 from tests.robustness.history_model import BUFFERS, Contents, File, Flags, Last, Place, expected
 from tests.support.archive_files import tar_bytes
+from tests.support.full_disk import files_up_to
 
 _LIVES = 12  # of a history
 _KEPT = 3  # checkpoints
@@ -252,7 +252,7 @@ class History(RuleBasedStateMachine):
     def _record(self, plan: Stage, is_full: bool) -> None:
         record = plan.record
         try:
-            with _full_disk() if is_full else contextlib.nullcontext():
+            with files_up_to(0) if is_full else contextlib.nullcontext():
                 write_record(self.model_dir, record)
         except OSError as error:
             raise LabError('as commands raise it') from error
@@ -282,17 +282,6 @@ class History(RuleBasedStateMachine):
 
     def _saved_step(self) -> int:
         return max(self.saved, default=0)
-
-
-@contextlib.contextmanager
-def _full_disk() -> Iterator[None]:
-    """Lets no file have a byte within the block."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def _next(names: Iterator[str], count: int) -> list[str]:

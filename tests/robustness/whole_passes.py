@@ -28,7 +28,7 @@ from hypothesis import strategies
 
 from estimator_lab.api import BatchOrder, Dataset, Stream, dataset, stream
 from tests.robustness.driver import Tally, main
-from tests.support.archive_files import tar_bytes
+from tests.support.archive_files import tar_bytes, write_folder
 
 BATCH_SIZES = None, 1, 7, 8, 16, 32
 SOURCES = 'plain', 'compressed', 'folder'
@@ -142,9 +142,7 @@ class Passes:
         path = self._folder / f'{source}_{number}_{size}'
         files = {f'{n % 3}/{number}_{n:02}.jpg': b'%d' % n for n in range(size)}
         if not path.exists() and source == 'folder':
-            for name, data in files.items():
-                (path / name).parent.mkdir(parents=True, exist_ok=True)
-                (path / name).write_bytes(data)
+            write_folder(path, files)
         elif not path.exists():
             archive = tar_bytes(files)
             path.write_bytes(gzip.compress(archive) if source == 'compressed' else archive)

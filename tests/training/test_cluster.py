@@ -11,14 +11,12 @@ import pytest
 
 from estimator_lab.base.errors import FlagError, LabError
 from estimator_lab.base.interrupts import Interrupted, StopSwitch
-from estimator_lab.base.settings import settings_of
 from estimator_lab.base.shares import EVERY, Slice
 from estimator_lab.data.archives.opened import Identity
 from estimator_lab.runs.record import InputRecord, Record
 from estimator_lab.tf1 import tf
 from estimator_lab.training import watch as watching
 from estimator_lab.training.cluster import Cluster, check_agreement, read_cluster
-from estimator_lab.training.settings import TrainSettings
 from estimator_lab.training.watch import Watch
 from tests.support.cluster import free_ports
 
@@ -207,11 +205,6 @@ def test_without_a_cluster_there_is_one_process(read, tf_config):
     assert read(tf_config, 'mirrored').batches_a_step == 1
     with alone.scope():
         assert tf.estimator.RunConfig().is_chief
-
-
-def test_the_flag_knows_all_distributions():
-    choices = settings_of(TrainSettings)['distribution'].choices
-    assert choices == ('none', 'mirrored', 'multi_worker', 'parameter_server')
 
 
 @pytest.fixture

@@ -33,13 +33,16 @@ SMALL_GAN = {'model': 'gan', 'hparams': 'filters=2,latent_size=3'}
             {'model': 'dbn', 'hparams': 'layers=4-3', 'warm_start': Path(), 'max_steps': None},
             'takes the place of pre-training: give',
         ),
+        ({'hparams': 'optimizer=lbfgs', 'precision': 'bfloat16'}, 'compares losses'),
+        ({'pretrain_data': ['x.tar']}, 'pretrain_data has no use here: this run has no pre-training'),
     ],
 )
-def test_settings_that_cannot_work(settings, cnn_dir, changes, words):
+def test_settings_that_cannot_work_change_nothing(settings, cnn_dir, tmp_path, changes, words):
     if 'warm_start' in changes:
         changes = {**changes, 'warm_start': cnn_dir}
     with pytest.raises(FlagError, match=words):
         opened(settings(**changes))
+    assert not (tmp_path / 'model').exists()
 
 
 def test_the_built_in_faces_are_trained_on_where_no_data_is_named(settings, monkeypatch):

@@ -33,19 +33,6 @@ def files_in(folder):
     return {path: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
 
 
-@pytest.mark.parametrize(
-    ('changes', 'words'),
-    [
-        ({'hparams': 'optimizer=lbfgs', 'precision': 'bfloat16'}, 'compares losses'),
-        ({'pretrain_data': ['x.tar']}, 'pretrain_data has no use here: this run has no pre-training'),
-    ],
-)
-def test_settings_that_exclude_each_other_change_nothing(settings, tmp_path, changes, words):
-    with pytest.raises(FlagError, match=words):
-        opened(settings(**changes))
-    assert not (tmp_path / 'model').exists()
-
-
 def test_archives_that_cannot_be_trained_on_change_nothing(settings, archive, tmp_path):
     one_class = rewrite(archive, tmp_path / 'one.tar', lambda n, name: f'train/x/{n}.png')
     foreign = rewrite(archive, tmp_path / 'foreign.tar', lambda n, name: f'test/x/{n}.png')

@@ -25,12 +25,16 @@ def vgg_settings(archive, model_dir, warm_start, hparams='', **changes):
     return cnn_settings(archive, model_dir, **{**given, 'hparams': network, **changes})
 
 
+def import_network(folder, labels, names=None, **network):
+    """Imports random weights of a small VGG into FOLDER/imported; returns them."""
+    values = random_values(image_shape=SHAPE, vocabulary=labels, **NETWORK, **network)
+    write_slim(folder / 'vgg.ckpt', values)
+    import_weights(folder / 'vgg.ckpt', folder / 'imported', 'vgg', {**NETWORK, **network}, SHAPE, names)
+    return values
+
+
 def test_frozen_layers_keep_the_weights_they_start_with(archive, tmp_path):
-    labels = tuple(f'n{number:06}' for number in range(5))
-    values = random_values(image_shape=SHAPE, vocabulary=labels, dense_units=5, **NETWORK)
-    write_slim(tmp_path / 'vgg.ckpt', values)
-    network = {**NETWORK, 'dense_units': 5}
-    import_weights(tmp_path / 'vgg.ckpt', tmp_path / 'imported', 'vgg', network, SHAPE)
+    values = import_network(tmp_path, tuple(f'n{number:06}' for number in range(5)), dense_units=5)
 
     def chosen(freeze, warm_start='imported', hparams=',dense_units=5', **changes):
         start = tmp_path / warm_start if warm_start else None
@@ -54,10 +58,7 @@ def test_frozen_layers_keep_the_weights_they_start_with(archive, tmp_path):
 
 
 def test_imported_convolutions_fit_any_size(archive, tmp_path):
-    values = random_values(image_shape=SHAPE, vocabulary=(), head='pool', **NETWORK)
-    write_slim(tmp_path / 'vgg.ckpt', values)
-    network = {**NETWORK, 'head': 'pool'}
-    import_weights(tmp_path / 'vgg.ckpt', tmp_path / 'imported', 'vgg', network, SHAPE)
+    import_network(tmp_path, (), head='pool')
     chosen = vgg_settings(archive, tmp_path / 'run', tmp_path / 'imported', ',head=pool', image_size=40)
     assert len(opened(chosen)[0].warm_start.taken) == 8 * 2, 'a kernel and a bias for each convolution'
 
@@ -65,10 +66,7 @@ def test_imported_convolutions_fit_any_size(archive, tmp_path):
 def test_imported_weights_are_not_a_run_to_go_on_with(archive, tmp_path):
     labels = tuple(f'n{number:06}' for number in range(4))
     (tmp_path / 'names.txt').write_text('\n'.join(labels))
-    network = {**NETWORK, 'dense_units': 5}
-    write_slim(tmp_path / 'vgg.ckpt', random_values(image_shape=SHAPE, vocabulary=labels, **network))
-    names = tmp_path / 'names.txt'
-    import_weights(tmp_path / 'vgg.ckpt', tmp_path / 'imported', 'vgg', network, SHAPE, names)
+    import_network(tmp_path, labels, tmp_path / 'names.txt', dense_units=5)
     chosen = vgg_settings(archive, tmp_path / 'imported', None, ',dense_units=5')
     with pytest.raises(FlagError, match=r'holds imported weights, .* give warm_start=\S+imported'):
         opened(chosen)
