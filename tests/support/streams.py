@@ -65,6 +65,14 @@ def names(members):
     return [member.name for member in members]
 
 
+def keys(examples):
+    return [example.key for example in examples]
+
+
+def keys_of(batches):
+    return [key for batch in batches for key in batch.keys]
+
+
 def names_of(index):
     """Returns the names of all members of an index."""
     return [index.name(row) for row in range(len(index))]

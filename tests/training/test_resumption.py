@@ -16,7 +16,7 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training.position import CONSUMED, position_of
 from estimator_lab.training.train import train
 from tests.support.archive_files import encoded, picture, write_tar
-from tests.support.small_runs import SMALL, cnn_settings, opened, values_in
+from tests.support.small_runs import cnn_settings, opened, values_in
 from tests.support.streams import stream_members
 
 SEEN = 18  # of 24 images, when `cnn_dir` had taken its three steps of 6
@@ -62,14 +62,6 @@ def ordered(*archives, epoch=0, seed=1):
     """Returns the names of an epoch's images in their order."""
     order = open_archives([*map(str, archives)], IMAGES).order(10_000, seed)
     return [one.name for one in order.epoch(epoch)]
-
-
-def test_another_batch_size_goes_on_at_the_same_image(go_on, archive):
-    constant = f'{SMALL},learning_rate_schedule=constant'
-    plan, said = go_on(batch_size=4, max_steps=None, epochs=2, hparams=constant)
-    assert said == ['Since the last start: examples in a step were 6, are 4.']
-    assert keys(plan, 12) == [*ordered(archive)[SEEN:], *ordered(archive, epoch=1)[:6]]
-    assert plan.max_steps == 3 + 8  # 30 images are left of two epochs
 
 
 @pytest.mark.parametrize(
@@ -142,15 +134,6 @@ def test_each_checkpoint_knows_its_own_position(go_on, folder, archive):
     assert keys(go_on(batch_size=5)[0], 10) == ordered(archive, epoch=1)[2:12]
     (folder / 'checkpoint').write_text('model_checkpoint_path: "model.ckpt-4"\n')
     assert keys(go_on(batch_size=3)[0], 6) == [*ordered(archive)[SEEN + 4 :], *ordered(archive, epoch=1)[:4]]
-
-
-def test_an_archive_that_is_renamed_or_moved(go_on, archive, tmp_path):
-    before = keys(go_on()[0], 18)
-    (tmp_path / 'a').mkdir()
-    moved = archive.rename(tmp_path / 'a' / 'another.tar')
-    plan, said = go_on(data=[str(moved)])
-    assert '.tar' not in ''.join(said)
-    assert keys(plan, 18) == before
 
 
 def test_a_checkpoint_that_does_not_know_its_place_is_refused(go_on, folder):

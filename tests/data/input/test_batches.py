@@ -17,7 +17,7 @@ from estimator_lab.data.input.bad_examples import BadLimit, InputReport
 from estimator_lab.data.input.batches import Batch, Grouping, read_batches, read_examples
 from estimator_lab.data.sources.source import source_of
 from tests.support.memory import peak_of
-from tests.support.streams import build_index
+from tests.support.streams import build_index, keys_of
 
 SHAPE = ImageShape(8, 10, 1)
 READER = ImageReader(ImageOptions(SHAPE))
@@ -40,10 +40,6 @@ def with_bad(archive, *bad):
 
 def quiet(**options):
     return InputReport(IMAGES, lambda line: None, **options)
-
-
-def keys_of(batches):
-    return [key for batch in batches for key in batch.keys]
 
 
 def broken(members):

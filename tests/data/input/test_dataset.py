@@ -17,13 +17,9 @@ from estimator_lab.data.images.decode import decode_image
 from estimator_lab.data.sources import remote
 from estimator_lab.data.sources.source import source_of
 from tests.support.archive_files import encoded, picture, tar_bytes, write_folder, write_tar
-from tests.support.streams import build_index, stream_members
+from tests.support.streams import build_index, keys, stream_members
 
 SHAPE = {'image_shape': (9, 7, 3)}
-
-
-def keys(found):
-    return [example.key for example in found]
 
 
 def test_examples_by_number_are_those_of_the_archive_in_stored_order(archive):

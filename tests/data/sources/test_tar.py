@@ -16,6 +16,7 @@ import pytest
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.examples import member as data_member
 from tests.robustness.corruption import fix_checksum, mutate
+from tests.robustness.tar_archives import BLOCK, padded
 from tests.support.archive_files import encoded, picture, tar_bytes
 from tests.support.kinds import AnyFile
 from tests.support.memory import peak_of
@@ -31,7 +32,6 @@ from tests.support.streams import (
     stream_members,
 )
 
-BLOCK = 512
 COMPRESS = {'plain': bytes, 'gz': gzip.compress, 'bz2': bz2.compress, 'xz': lzma.compress}
 COMPRESSED = pytest.mark.parametrize('compress', COMPRESS.values(), ids=COMPRESS)
 A = {'a/1.jpg': b'1' * 700, 'a/2.jpg': b'2' * 512}
@@ -43,10 +43,6 @@ def header(name, size=0, type=tarfile.REGTYPE):
     info = tarfile.TarInfo(name)
     info.size, info.type = size, type
     return info.tobuf(tarfile.USTAR_FORMAT)
-
-
-def padded(data):
-    return data + bytes(-len(data) % BLOCK)
 
 
 def pax(*records, type=tarfile.XHDTYPE):

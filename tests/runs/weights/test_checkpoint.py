@@ -28,10 +28,6 @@ def assert_reads(path):
             assert np.array_equal(file.read(name), value)
 
 
-def test_what_is_written_is_read(path):
-    assert_reads(path)
-
-
 def test_the_old_format_of_one_file(tmp_path, session):
     path = tmp_path / 'vgg_16.ckpt'
     for name, value in VALUES.items():
