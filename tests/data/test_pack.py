@@ -121,18 +121,6 @@ def test_larger_images_are_scaled_down_and_others_stay(tmp_path, out):
     assert np.abs(expected - np.array(images['a/wide.jpg'])).mean() < 4
 
 
-def test_bad_images_are_skipped_shown_and_listed(tmp_path, out):
-    good = [(f'a/{i}.png', encoded(picture(1, 40, 40))) for i in range(9)]
-    source = write_tar(tmp_path / 'a.tar', [*good[:4], ('a/bad.png', b'nothing'), *good[4:]])
-    lines = []
-    manifest = pack([source], out, PackSettings(1, image_size=20, max_bad_fraction=0.1), lines.append)
-    assert manifest.images == 9
-    (skipped,) = manifest.skipped
-    assert (skipped['archive'], skipped['member']) == (source, 'a/bad.png')
-    assert skipped['reason'] == 'not an image in a known format'
-    assert len(lines) == 1 and "member 'a/bad.png' at byte" in lines[0]
-
-
 def test_too_many_bad_images_end_it(tmp_path, out):
     good = {f'a/{n}.png': encoded(picture(n, 40, 40)) for n in range(10)}
     bad = {f'a/bad{n}.png': b'nothing' for n in range(10)}
@@ -286,7 +274,7 @@ def test_mistakes(run_command, source, out, tmp_path, arguments, words):
     assert (status, shown) == (2, '') and words in errors and not out.exists()
 
 
-def test_bad_images_are_said_to_be_skipped_and_no_shard_is_empty(tmp_path, run_command):
+def test_bad_images_are_skipped_shown_and_listed_and_no_shard_is_empty(tmp_path, run_command):
     files = [*((f'a/{n}.png', encoded(picture(n))) for n in range(40)), ('a/bad.png', b'no image')]
     source = write_tar(tmp_path / 'source.tar', files)
 
@@ -296,6 +284,9 @@ def test_bad_images_are_said_to_be_skipped_and_no_shard_is_empty(tmp_path, run_c
 
     status, text, _ = packed_into(2)
     assert status == 0 and 'Images    40 of 1 labels' in text
-    assert 'Skipped   1 bad images, listed in the manifest' in text
+    assert 'Skipped   1 bad images, listed in the manifest' in text and "member 'a/bad.png' at byte" in text
+    (skipped,) = verified(tmp_path / '2')['skipped']
+    assert (skipped['archive'], skipped['member']) == (source, 'a/bad.png')
+    assert skipped['reason'] == 'not an image in a known format'
     status, _, errors = packed_into(41)
     assert status == 1 and 'of --shards=41 would be empty: there are only 40 images; give fewer' in errors

@@ -51,11 +51,6 @@ def test_a_disk_that_fails_leaves_no_index(archive, run_command, monkeypatch):
     assert status == 1 and 'Input/output error' in errors and not list(archive.parent.glob('*.index'))
 
 
-def test_command_needs_no_tensorflow(run_python):
-    code = "import sys, estimator_lab.data.tar_index; assert 'tensorflow' not in sys.modules"
-    assert run_python('-c', code).returncode == 0
-
-
 def test_one_image_has_one_label(tmp_path, run_command):
     (tmp_path / 'a.png').write_bytes(encoded(picture(1)))
     assert '1 image, 1 label;' in run_command(tar_index, tmp_path / 'a.png')[1]

@@ -268,10 +268,7 @@ def step_of(model_dir: Path) -> int:
 
 # Where TensorFlow's own code crashes: the signal, and the call that failed.
 _CRASHES = (
-    (
-        signal.SIGSEGV,
-        r'read\t.*ckpt-\d+\.index\t',
-    ),  # an index that can be read once but not twice
+    (signal.SIGSEGV, r'read\t.*ckpt-\d+\.index\t'),  # an index that can be read once but not twice
 )
 
 

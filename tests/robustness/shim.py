@@ -136,13 +136,7 @@ def _serve() -> None:
 
 
 def _run(
-    modules: Any,
-    words: list[str],
-    home: str,
-    fault: Any,
-    files: list[str],
-    records: bool,
-    user: int | None,
+    modules: Any, words: list[str], home: str, fault: Any, files: list[str], records: bool, user: int | None
 ) -> NoReturn:
     out, err, log = (os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) for path in files)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -116,8 +116,7 @@ def test_a_pipe_instead_of_the_state_is_not_opened(copy):
 
 
 @pytest.mark.parametrize(
-    'place',
-    ['eval', 'eval/codes.tsv', 'export', 'export/best/123/variables', 'profile', 'inspect', 'dreams'],
+    'place', ['eval', 'eval/codes.tsv', 'export', 'export/best/123/variables', 'profile', 'inspect', 'dreams']
 )
 def test_no_link_leads_what_is_written_elsewhere(copy, precious, place):
     link = copy / place

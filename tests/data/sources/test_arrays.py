@@ -7,7 +7,6 @@ from PIL import Image
 from estimator_lab import api
 from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.keys import to_bytes, to_unit_range
-from estimator_lab.base.shares import Slice
 from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.images.augment import Augmentation
 from estimator_lab.data.images.decode import ImageShape, decode_image
@@ -106,14 +105,6 @@ def test_every_verb_sees_the_floats_that_training_saw_and_training_goes_on(tmp_p
     assert api.fit('mlp', (x, y), max_steps=4, say=said.append, **given).step == 4
     assert not any('array' in line for line in said), 'the same data'
     assert 'accuracy' in run.metrics
-
-
-def test_they_are_shuffled_as_a_whole_and_resumed_anywhere():
-    order = opened((X, Y)).order(10, seed=1)
-    first = [member.row for member in order.epoch(0)]
-    assert sorted(first) == list(range(12)) != first
-    rest = order.onwards(5, Slice())
-    assert [next(rest).row for _ in range(7)] == first[5:]
 
 
 def test_equal_arrays_are_recognised():

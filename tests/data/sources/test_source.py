@@ -25,13 +25,7 @@ from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import read_batches
-from estimator_lab.data.sources.source import (
-    DamagedError,
-    decompressed,
-    expand,
-    source_of,
-    why_unreadable,
-)
+from estimator_lab.data.sources.source import DamagedError, decompressed, expand, source_of, why_unreadable
 from estimator_lab.data.trees.kind import TREES
 from tests.support import archive_files
 from tests.support.archive_files import write_folder, write_tar
