@@ -18,7 +18,7 @@ from estimator_lab.base.errors import DataError, FlagError, LabError
 from estimator_lab.data.archives.opened import open_archives
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.pack import PackSettings
-from estimator_lab.data.shards import Shard
+from estimator_lab.data.shards import Shard, move_out
 from estimator_lab.data.sources.source import expand
 from tests.support.pack_files import FILES, all_bytes, quiet, verified, write_tar
 from tests.support.pack_files import packing as pack
@@ -208,6 +208,20 @@ def test_a_shard_that_was_cut_from_outside_is_not_reported_as_whole(source, out,
     with pytest.raises(LabError, match='was changed while it was written: run the same command again'):
         pack([source], out, PackSettings(2), quiet)
     assert not out.exists() or not list(out.iterdir())
+
+
+def test_the_names_of_the_shards_are_synced_before_the_manifest_is_moved(tmp_path, out, monkeypatch):
+    names, synced = ['shard.tar', 'manifest.json'], []
+    for folder in (tmp_path / 'hidden', out):
+        folder.mkdir()
+    for name in names:
+        (tmp_path / 'hidden' / name).touch()
+    monkeypatch.setattr(
+        'estimator_lab.data.shards.sync_folder',
+        lambda folder: synced.append(sorted(path.name for path in folder.iterdir())),
+    )
+    move_out(tmp_path / 'hidden', out, names)
+    assert synced == [['shard.tar'], ['manifest.json', 'shard.tar']]
 
 
 def test_a_link_in_the_place_of_the_hidden_folder_is_not_followed(tmp_path, source, out):

@@ -69,6 +69,8 @@ def test_compressed_archives_are_reported(tmp_path):
     assert len(list(archives.order().epoch(0))) == 3
     (line,) = said
     assert line.startswith(f"'{tmp_path}/0.tar' is compressed: a part reads it from its beginning")
+    open_stream(archives_of(tmp_path, bytes), IMAGES, said.append, part_of('1/8'))
+    assert said == [line]  # of plain ones, nothing
 
 
 def test_a_damaged_archive_ends_the_last_part_as_it_ends_the_whole(tmp_path):
