@@ -35,6 +35,11 @@ def test_help_and_wrong_flags_need_no_tensorflow(run_python, name, argument):
         assert max(map(len, done.stdout.splitlines())) <= 120
 
 
+def test_each_flag_has_a_heading_in_the_help(name):
+    declared = settings_of(importlib.import_module(name).COMMAND.settings)
+    assert not [flag for flag in declared if not declared[flag].group]
+
+
 def test_a_required_flag_that_is_missing_is_named(name, run_command):
     command = importlib.import_module(name).COMMAND
     if command.required:

@@ -75,6 +75,13 @@ def test_a_rotation_is_that_of_pillow(angle):
     assert augment._rotated(np.full_like(PHOTO, 9), 33).min() == 9  # edge pixels, not black corners
 
 
+def test_rotations_are_in_both_directions_up_to_the_angle(monkeypatch):
+    monkeypatch.setattr(augment, '_rotated', lambda image, degrees: degrees)
+    monkeypatch.setattr(Augmentation, '_moved', lambda changes, degrees, rng: degrees)
+    angles = [Augmentation(rotation=30.0)(PHOTO, str(n), 0) for n in range(200)]
+    assert -30 <= min(angles) < -28 and 28 < max(angles) <= 30
+
+
 def test_contrast_and_saturation():
     flat = np.full((4, 4, 3), 77, np.uint8)
     assert np.array_equal(Augmentation(contrast=1.0)(flat, 'k', 0), flat)

@@ -109,6 +109,7 @@ def test_the_list_has_one_safe_row_for_each(tmp_path):
     other = report(0, listed, archives=('y.tar',))
     other.add_bad(member(1), BadExampleError('another reason'))
     assert (again.distinct_bad, other.distinct_bad) == (2, 1)
+    assert report(0, listed, archives=('x',)).distinct_bad == 0  # not of x.tar
     assert len(path.read_text().splitlines()) == 3
 
 
