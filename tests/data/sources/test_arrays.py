@@ -47,7 +47,7 @@ def test_each_image_is_a_member_with_its_pixels_and_its_label():
     archives = opened((X, Y))
     members = list(archives.order().epoch(0))
     assert [member.label for member in members] == [str(label) for label in Y]
-    assert archives.labels == ('0', '1', '2') and archives.total == 12
+    assert archives.labels == ('0', '1', '2') and archives.total == 12 and archives.has_random_access
     np.testing.assert_array_equal([member.read().data for member in members], X)
 
 
