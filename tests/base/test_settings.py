@@ -20,11 +20,14 @@ class Some:
     out: Path | None = setting(None, 'a file')
     data: Sequence[str] = setting((), 'files')
     sizes: str = setting('8', 'of layers', pattern=r'\d+(-\d+)*')
+    room: str = setting('8M', 'bytes', is_size=True)
 
 
 def test_values_get_the_types_of_their_settings():
-    made = settings_from(Some, {'size': np.int64(4), 'share': 0, 'out': 'x', 'data': Path('a.tar')})
-    assert made == Some(size=4, share=0.0, out=Path('x'), data=('a.tar',))
+    made = settings_from(
+        Some, {'size': np.int64(4), 'share': 0, 'out': 'x', 'data': Path('a.tar'), 'room': 9}
+    )
+    assert made == Some(size=4, share=0.0, out=Path('x'), data=('a.tar',), room='9')
     assert [type(value) for value in (made.size, made.share)] == [int, float]
     assert settings_from(Some, {'data': ['a', Path('b')], 'out': None}).data == ('a', 'b')
 
