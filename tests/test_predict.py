@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from estimator_lab import predict
+from estimator_lab.inference import prediction_files
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.commands import invoke
 from tests.support.forks import Process
@@ -59,6 +61,15 @@ def test_json_lines_into_a_file(run, folder, archive, tmp_path):
     assert [row['key'] for row in rows[3:]] == [member.key for member in stream_members(archive)]
     chances = [rows[0]['probability'], *(rows[0][f'probability_{n}'] for n in (2, 3, 4))]
     assert chances == sorted(chances, reverse=True) and sum(chances) == pytest.approx(1, abs=1e-5)
+
+
+def test_progress_is_shown_of_files_alone(run, folder, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(prediction_files, 'progress_of', lambda *of: nullcontext(seen.append))
+    run(folder)
+    assert seen == []  # the rows show it
+    run(folder, f'--out={tmp_path / "rows.csv"}')
+    assert seen == [1, 2, 3]
 
 
 def test_vectors_into_a_folder(run, folder, tmp_path):

@@ -186,6 +186,14 @@ def test_wrong_weights(archives, weights, words):
             use(weights=weights)
 
 
+def test_an_archive_may_be_named_by_its_path(archives):
+    def keys(weights):
+        order = open_archives(archives, IMAGES).order(2, 7, weights=shares_of(weights))
+        return [one.key for one in itertools.islice(order.onwards(0), 30)]
+
+    assert keys(dict(zip(archives, WEIGHTS.values(), strict=True))) == keys(WEIGHTS)
+
+
 def test_a_mixture_needs_random_access(archives, tmp_path):
     packed = write_tar(tmp_path / 'a.tar.gz', [('even/1.jpg', b'x')], 'w:gz')
     with pytest.raises(FlagError, match='weights needs random access'):

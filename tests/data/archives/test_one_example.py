@@ -164,6 +164,12 @@ def test_labels_agree_where_only_some_have_a_file(tmp_path, pipe, how):
         assert {one.name: one.label for one in opened(path)} == expected and archives.labels == ('cat',)
 
 
+def test_folders_in_a_folder_are_read_in_the_order_of_their_names(tmp_path):
+    names = [f'{label}/x.png' for label in (5, 2, 8, 0, 9, 1)]
+    write_folder(tmp_path / 'images', dict.fromkeys(names, b'x'))
+    assert [member.name for member in opened(tmp_path / 'images')] == sorted(names)
+
+
 def test_files_of_their_own_are_a_source_like_any_other(tmp_path, monkeypatch):
     """Their labels are those that they have in their folders: its name, or that in a file next to them."""
     images = {'a/1.png': b'a1', 'a/2.png': b'a2', 'b/1.png': b'b1', 'b/3.png': b'b3'}

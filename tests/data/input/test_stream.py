@@ -99,6 +99,7 @@ def test_each_rank_has_the_same_number_of_batches(source, rank):
         assert sizes == [7, 3 if rank == 0 else 0] and data.state_dict()['consumed'] == number * 24
     for batch in data:
         assert batch.data.shape == (len(batch.keys), 4, 4, 1) and len(batch.class_ids) == len(batch.keys)
+        assert batch.class_ids.dtype == np.int64
 
 
 def test_the_last_batch_of_a_pass_begins_no_other(source, monkeypatch):
