@@ -1,7 +1,5 @@
 """Weights of torchvision's residual networks."""
 
-import zipfile
-
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -134,12 +132,3 @@ def test_a_network_of_torchvision_that_does_not_fit(torch, params, words):
     path, _ = torch
     with pytest.raises(DataError, match=words):
         read(path, variables_of(**{'filters': 2, **params}))
-
-
-def test_a_zip_file(tmp_path):
-    path = tmp_path / 'resnet.pth'
-    with zipfile.ZipFile(path, 'w') as archive:
-        archive.writestr('archive/data.pkl', b'text')
-    words = r'a zip file: save weights of PyTorch as \.safetensors'
-    with pytest.raises(DataError, match=words), open_weight_file(path):
-        pass

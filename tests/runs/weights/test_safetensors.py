@@ -52,9 +52,15 @@ def test_the_library_is_named_if_it_is_missing(path, monkeypatch):
         read(path)
 
 
-@pytest.mark.parametrize('start', [b'\x80\x02', b'\x80\x04'])
-def test_pickles_are_not_read(tmp_path, start):
+@pytest.mark.parametrize(
+    ('start', 'words'),
+    [
+        *((start, r'a pickle of PyTorch.* save it as \.safetensors') for start in (b'\x80\x02', b'\x80\x04')),
+        (b'PK\x03\x04', r'a zip file: save weights of PyTorch as \.safetensors'),
+    ],
+)
+def test_pickles_and_zip_files_are_not_read(tmp_path, start, words):
     path = tmp_path / 'resnet50.pth'
     path.write_bytes(start + b'}q\x00.' * 10)
-    with pytest.raises(DataError, match=r'it is a pickle of PyTorch.* save it as \.safetensors'):
+    with pytest.raises(DataError, match=words):
         read(path)
