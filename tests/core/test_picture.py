@@ -171,6 +171,16 @@ def test_a_confusion_matrix_is_blue_on_its_diagonal_and_red_elsewhere():
     assert found[0, 1].tolist() == [230, 174, 174]
 
 
+def test_a_label_above_a_confusion_matrix_is_read_from_below():
+    """Its dark letters, which come first, are below its dots."""
+    picture = confusion_picture(np.eye(1, dtype=int), ['MMMMMM......'], '')
+    pixels = np.asarray(picture.convert('L')).astype(int)
+    left = int(np.flatnonzero(pixels[-6] == 204)[0])
+    ink = (255 - pixels[40 : picture.height - 48 - 6, left:]).sum(axis=1)
+    rows = np.flatnonzero(ink)
+    assert (ink @ np.arange(len(ink))) / ink.sum() > (rows[0] + rows[-1]) / 2 + 5
+
+
 def test_numbers_that_are_too_wide_for_their_cell_are_smaller():
     size = 60
     picture = confusion_picture(np.eye(size, dtype=int) * 88, [''] * size, '')
