@@ -22,6 +22,7 @@ ROOT = HERE.parent
 REQUIRED = {
     'pandas': 'python-dateutil pytz tzdata',
     'joblib': 'cloudpickle',
+    'matplotlib': 'contourpy cycler fonttools kiwisolver pyparsing python-dateutil',
     'scikit-learn': 'scipy joblib threadpoolctl narwhals cloudpickle',
     'ipython': 'traitlets decorator pygments ipython-pygments-lexers jedi parso prompt_toolkit wcwidth '
     'stack_data executing asttokens pure_eval matplotlib-inline pexpect ptyprocess',
