@@ -5,7 +5,8 @@ from collections import Counter
 
 from estimator_lab.base.errors import DataError
 from estimator_lab.data.archives import indexing
-from estimator_lab.data.archives.opened import open_archives
+from estimator_lab.data.archives.opened import Archives, open_archives
+from estimator_lab.data.archives.order import StreamOrder
 from estimator_lab.data.examples.member import BadExampleError, read_members
 from estimator_lab.data.images.reader import IMAGES
 from estimator_lab.data.sources import formats
@@ -104,6 +105,11 @@ def counts_of(index):
 def opened(*paths, **options):
     """Returns opened archives of images."""
     return open_archives(paths, IMAGES, **options)
+
+
+def stream_order(archive, shuffle_buffer=1, seed=0):
+    """Returns the order of an archive's images without an index."""
+    return StreamOrder(Archives((source_of(archive),), IMAGES), shuffle_buffer, seed)
 
 
 def read_all(archives):

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.errors import DataError
-from estimator_lab.data.archives.opened import Archives
-from estimator_lab.data.archives.order import IndexedMembers, IndexedOrder, StreamOrder
+from estimator_lab.data.archives.order import IndexedMembers, IndexedOrder
 from estimator_lab.data.examples.member import BadExampleError, Member
 from estimator_lab.data.images.decode import ImageShape
 from estimator_lab.data.images.options import ImageOptions
@@ -15,16 +14,11 @@ from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input import bad_examples
 from estimator_lab.data.input.bad_examples import BadLimit, InputReport
 from estimator_lab.data.input.batches import Batch, Grouping, read_batches, read_examples
-from estimator_lab.data.sources.source import source_of
 from tests.support.memory import peak_of
-from tests.support.streams import build_index, keys_of
+from tests.support.streams import build_index, keys_of, stream_order
 
 SHAPE = ImageShape(8, 10, 1)
 READER = ImageReader(ImageOptions(SHAPE))
-
-
-def stream_order(archive):
-    return StreamOrder(Archives((source_of(archive),), IMAGES))
 
 
 def batches(turns, batch_size=5, report=None):

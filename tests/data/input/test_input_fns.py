@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 
 from estimator_lab.base.keys import to_unit_range
-from estimator_lab.data.archives.opened import Archives
-from estimator_lab.data.archives.order import StreamOrder
 from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.examples.member import Member
 from estimator_lab.data.images.decode import ImageShape, decode_image
@@ -13,21 +11,16 @@ from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.input_fns import Epochs, Onwards, archive_input_fn
-from estimator_lab.data.sources.source import source_of
 from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import write_tar
 from tests.support.input_batches import batches_of as run
-from tests.support.streams import opened, stream_members
+from tests.support.streams import opened, stream_members, stream_order
 
 SHAPE = ImageShape(8, 10, 1)
 PIXELS = ImageReader(ImageOptions(SHAPE))
 VOCABULARY = Vocabulary(('n000000', 'n000001', 'n000003'))
-
-
-def stream_order(archive, shuffle_buffer=1, seed=0):
-    return StreamOrder(Archives((source_of(archive),), IMAGES), shuffle_buffer, seed)
 
 
 def test_archive_batches(archive):

@@ -10,6 +10,7 @@ from tests.support.archive_files import tar_bytes
 from tests.support.streams import opened, read_all
 
 pytestmark = pytest.mark.usefixtures('short_pauses')
+MemoryFileSystem = pytest.importorskip('fsspec.implementations.memory').MemoryFileSystem
 
 
 @pytest.fixture(scope='module')
@@ -68,8 +69,6 @@ def test_an_object_that_is_replaced_during_an_epoch(bucket):
 
 
 def test_a_store_without_conditions_is_asked_now_and_then(monkeypatch):
-    from fsspec.implementations.memory import MemoryFileSystem
-
     info, etags = MemoryFileSystem.info, ['one']
     monkeypatch.setattr(
         MemoryFileSystem, 'info', lambda self, path, **options: {**info(self, path), 'ETag': etags[0]}
@@ -88,8 +87,6 @@ def test_a_store_without_conditions_is_asked_now_and_then(monkeypatch):
 @pytest.fixture
 def memory():
     """A store in memory with archives in folders."""
-    from fsspec.implementations.memory import MemoryFileSystem
-
     store = MemoryFileSystem()
     for name in ('top.tar', 'a/1.tar', 'a/2.tar', 'b/1.tar', 'b/c/3.tar', '.d/4.tar', 'e[1]/5.tar'):
         store.pipe_file(f'/globs/{name}', tar_bytes(SMALL))
@@ -109,7 +106,6 @@ def test_a_glob_means_what_it_means_to_fsspec(memory, pattern):
 def test_a_glob_keeps_the_host_and_the_account(monkeypatch):
     """Which the path in a store lacks, as in az://container@account/x.tar and ssh://host/x.tar."""
     import fsspec
-    from fsspec.implementations.memory import MemoryFileSystem
 
     class Hosted(MemoryFileSystem):
         protocol = ('hosted',)
@@ -167,8 +163,6 @@ def test_globs_of_folders_in_s3(bucket):
 
 
 def test_a_folder_of_a_store_is_no_archive_and_missing_bytes_are_an_error(monkeypatch):
-    from fsspec.implementations.memory import MemoryFileSystem
-
     MemoryFileSystem().pipe_file('/folder.tar/inner', b'x')
     with pytest.raises(DataError, match='it is a folder, not a file'):
         opened('memory://folder.tar')
