@@ -20,5 +20,6 @@ def test_sequences_of_one_step_and_of_unknown_shape(steps, session):
     likelihood, _ = crf.crf_log_likelihood(inputs, tags, ones, tf.constant(transitions))
     found, value = session.run([tags, likelihood])
     assert found[:, 0].tolist() == potentials[:, 0].argmax(1).tolist()
+    assert session.run(crf.crf_decode(inputs, transitions, [0] * BATCH)[0]).tolist() == found.tolist()
     softmax = np.exp(potentials[:, 0]) / np.exp(potentials[:, 0]).sum(1, keepdims=True)
     np.testing.assert_allclose(value, np.log(softmax.max(1)))

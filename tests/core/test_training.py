@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.params import AnyOptimizer, TrainingParams
-from estimator_lab.core.training import apply_gradients, train_op
+from estimator_lab.core.training import apply_gradients, train_op, watched
 from estimator_lab.optimizers import FIRST_ORDER
 from estimator_lab.tf1 import tf
 
@@ -42,6 +42,13 @@ def test_the_gradient_is_cut_back_to_a_length_that_all_variables_have_together(s
     session.run(walk)
     # (3, 4) has length 5, and becomes (0.3, 0.4); the rate is 0.5.
     assert session.run([a, b]) == pytest.approx([-0.15, -0.2])
+
+
+@pytest.mark.parametrize(('optimizer', 'of_nan'), [('sgd', np.nan), ('lbfgs', np.inf)])
+def test_a_loss_of_nan_stops_first_order_optimizers_alone(optimizer, of_nan, session):
+    params = AnyOptimizer(optimizer=optimizer)
+    losses = session.run([watched(tf.constant(loss), params) for loss in (2.5, np.nan)])
+    np.testing.assert_array_equal(losses, [2.5, of_nan])
 
 
 def test_the_learning_rate_is_shown_under_its_own_name(session):

@@ -6,8 +6,8 @@ from estimator_lab.data.trees.tokens import Tokens, frequent_tokens, read_tokens
 
 
 def test_the_most_frequent_come_first_and_single_ones_are_left_out():
-    trees = [['a', 'b', 'b'], ['c', 'b', 'a'], ['d', 'c', 'c']]
-    assert frequent_tokens(trees, 10).ids == {'b': 1, 'c': 2, 'a': 3}
+    trees = [['c', 'b', 'b'], ['a', 'b', 'a'], ['d', 'c', 'c']]
+    assert frequent_tokens(trees, 10).ids == {'b': 1, 'c': 2, 'a': 3}  # b and c by alphabet
     assert frequent_tokens(trees, 2).texts == ('b', 'c')
     assert frequent_tokens([['x', 'y']], 10).texts == ('x', 'y'), 'but where there are no others'
 

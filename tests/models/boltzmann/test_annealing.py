@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from estimator_lab.models.boltzmann.annealing import inverse_temperatures, log_partition
+from estimator_lab.models.boltzmann.annealing import _bounds, inverse_temperatures, log_partition
 from estimator_lab.tf1 import tf
 from tests.models.boltzmann.test_machine import noise, rbm_of
 from tests.support.exact_rbm import ExactRbm
@@ -15,6 +15,12 @@ def test_log_partition_against_enumeration(seed, scale, session):
     assert found.estimate == pytest.approx(exact.log_partition(), abs=0.1)
     assert found.low <= exact.log_partition() <= found.high
     assert found.high - found.low < 0.2
+
+
+def test_bounds_by_hand(session):
+    """Weights of 1 and 3: their mean is 2, its standard error 1."""
+    found = session.run(_bounds(tf.constant(np.log([1.0, 3.0])), tf.constant(0.0, tf.float64)))
+    assert found == pytest.approx((np.log(2), -np.inf, np.log(2 + 3 * 1)))
 
 
 def test_temperatures_crowd_at_the_end():

@@ -1,6 +1,9 @@
+from types import SimpleNamespace
+
 import numpy as np
 
-from estimator_lab.models.recursive.pictures import tree_picture
+from estimator_lab.models.recursive import pictures
+from estimator_lab.models.recursive.pictures import TreesHook, tree_picture
 
 LEFT = [-1, -1, 0, -1, 2]
 
@@ -56,3 +59,14 @@ def test_each_node_has_the_colour_of_its_own_prediction():
     assert pixels[6 + 75, 6 + 38].tolist() == [179, 0, 0]  # is 1, seen as 0
     assert pixels[6 + 75, 6 + 114].tolist() == [8, 81, 156]  # unknown
     assert pixels[6 + 25, 6 + 76].tolist() == [106, 150, 195]  # 0.6 of the way from white
+
+
+def test_a_token_that_is_not_known_is_drawn_as_such(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(pictures, 'tree_picture', lambda texts, *others: drawn.append(texts))
+    token, left, level = (np.array([row]) for row in ([0, 2, -1, 0], [-1, -1, 0, 0], [0, 0, 1, -1]))
+    trees = {'token': token, 'left': left, 'level': level, 'node_label': left}
+    hook = TreesHook(trees, np.ones([1, 4, 2]), np.zeros([3, 1]), ['good', 'bad'], ['x', 'y'], None)
+    hook.begin()
+    hook.after_run(None, SimpleNamespace(results=hook._first))
+    assert drawn == [['<unknown>', 'bad', '']]
