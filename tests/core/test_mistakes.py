@@ -1,7 +1,9 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from estimator_lab.core.mistakes import WorstExamples, mistakes_of_batch, worst_of_batch
+from estimator_lab.core.mistakes import Mistakes, WorstExamples, mistakes_of_batch, worst_of_batch
 from estimator_lab.tf1 import tf
 from tests.core.helpers import values_of
 
@@ -46,3 +48,12 @@ def test_mistakes_are_ranked_by_the_probability_of_the_true_label(count, graph):
         assert example.badness == pytest.approx(1 - probabilities[row, ids[row]], abs=1e-6)
         assert example.probability == pytest.approx(probabilities[row].max())
         assert example.caption().split('\n')[2] == str(row)
+
+
+def test_each_evaluation_begins_with_no_counts():
+    classes = np.array([0, 1]), np.array([0, 2])
+    hook = Mistakes(LABELS, classes, {}, 4)
+    for _ in range(2):
+        hook.begin()
+        hook.after_run(None, SimpleNamespace(results=(classes, {})))
+        assert hook.confusion.images == 2

@@ -58,7 +58,7 @@ def test_the_seed_of_a_step_follows_the_step_and_the_batch(session):
     seed = fresh_seed({'key': keys, 'image': tf.zeros([2, 1])})
     session.run(tf.global_variables_initializer())
     found = set()
-    for at, first in ((0, 'a'), (1, 'a'), (0, 'b'), (0, 'a')):
+    for at, first in ((0, 'a/1'), (1, 'a/1'), (0, 'b/1'), (0, 'a/1')):
         step.load(at, session)
         found.add(tuple(session.run(seed, {keys: [f'x.tar:{first}', 'x.tar:z']}).tolist()))
     assert len(found) == 3
