@@ -22,39 +22,41 @@ RUNTIME = [
     'pillow>=9.1',
     'absl-py>=1.4',
 ]
-# pytest-xdist runs test files in parallel: most tests wait for TensorFlow to start.
-TEST = [
-    'pytest>=8',
-    'pytest-timeout>=2.3',
-    'pytest-xdist>=3.5',
-    'hypothesis>=6.100',
-    'mypy>=1.11',
-    'import-linter>=2.1',
-    'scikit-learn>=1.4',
-    'pandas>=2.1',
-    'pyyaml>=6',
-]
 # Builds the site: runs the examples and the notebook, and makes the pages. Ruff formats the signatures.
 DOCS = ['mkdocs-material>=9.5,<10', 'mkdocstrings[python]>=0.26', 'ruff>=0.8', 'nbclient>=0.8']
 DOCS += ['ipykernel>=6']
 # docs/trained_models.md converts an export for ONNX Runtime.
 DOCS += ['tf2onnx>=1.17', 'onnxruntime>=1.20']
-TEST += DOCS
 # Reads archives over the web and from object stores: s3://, gs://, az:// and hf://.
 REMOTE = ['fsspec>=2024.2', 'aiohttp>=3.9', 's3fs>=2024.2', 'gcsfs>=2024.2', 'adlfs>=2024.2']
 REMOTE += ['huggingface_hub>=0.23']
-# A server that answers as Amazon S3 does, for tests of s3://. aiobotocore, which s3fs needs, comes before the
-# server because it admits few versions of boto3: otherwise pip tries all versions of both, for hours.
-TEST += ['fsspec>=2024.2', 'aiohttp>=3.9', 'aiobotocore>=2.19', 's3fs>=2025.2']
-TEST += ['moto[s3]>=5', 'flask>=3', 'flask-cors>=5']
 # Opens .safetensors of PyTorch's users.
 SAFETENSORS = ['safetensors>=0.4']
-TEST += SAFETENSORS
-# Runs examples/ray_train.py and ray_predict.py; tested in the newest environment only.
+# Runs examples/ray_train.py and ray_predict.py.
 RAY = ['ray[data,train]>=2.50']
-TEST += [f'{RAY[0]}; python_version >= "3.12"']
-# Reads data sets; older TensorFlow needs an older protobuf.
-TEST += ['grain>=0.2.12; python_version >= "3.12"']
+# What `make test` needs. pytest-xdist runs test files in parallel: most tests wait for TensorFlow to start.
+TEST = [
+    'pytest>=8',
+    'pytest-timeout>=2.3',
+    'pytest-xdist>=3.5',
+    'hypothesis>=6.100',
+    'ruff>=0.8',
+    'mypy>=1.11',
+    'import-linter>=2.1',
+    'scikit-learn>=1.4',
+    'pandas>=2.1',
+    'pyyaml>=6',
+    'fsspec>=2024.2',
+    'aiohttp>=3.9',
+    *SAFETENSORS,
+]
+# What the tests of `make test-all` also need. moto answers as Amazon S3 does. aiobotocore, which s3fs needs,
+# comes first because it admits few versions of boto3: otherwise pip tries all versions of both, for hours.
+TEST_ALL = [*TEST, *DOCS, 'aiobotocore>=2.19', 's3fs>=2025.2', 'moto[s3]>=5', 'flask>=3', 'flask-cors>=5']
+# Ray and Grain in the newest environment only: older TensorFlow needs an older protobuf.
+TEST_ALL += [f'{RAY[0]}; python_version >= "3.12"', 'grain>=0.2.12; python_version >= "3.12"']
+# Which branches and lines each test runs: `python -m tests.coverage`.
+TEST_ALL += ['pytest-cov>=6']
 # Opens examples/tour.ipynb.
 NOTEBOOK = ['jupyterlab>=4']
 # Libraries that the benchmarks compare with. PyTorch's CPU builds are sufficient.
@@ -91,6 +93,7 @@ setup(
         'ray': RAY,
         'docs': DOCS,
         'test': TEST,
+        'test-all': TEST_ALL,
         'cuda': CUDA,
         'bench': BENCH,
         'fuzz': FUZZ,

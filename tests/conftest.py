@@ -17,51 +17,6 @@ from tests.golden.awaiting import AWAITING
 from tests.support.archive_files import encoded, picture, small_archive
 from tests.support.places import ROOT, real_data
 
-# Tests that train, or start a process each; the others are those of `make check`.
-TRAINING = """
-    conformance/ contrib/test_e contrib/test_golden.py contrib/test_learn.py contrib/test_programs.py
-    data/sources/test_arrays.py examples/ inference/report/test_history.py inference/test_
-    models/recurrent/test_model.py models/style/test_model.py models/test_ optimizers/second_order/
-    robustness/ runs/test_importing runs/test_trained.py test_adding_a_model.py
-    test_control_characters.py test_data_page.py test_estimator_parts.py test_export.py test_full_disk.py
-    test_import_weights.py test_installed.py test_mistaken_values.py test_mistakes.py test_model_commands.py
-    test_predict.py test_readme.py test_report_page.py test_run.py test_run_pages.py test_site.py
-    test_stopping.py test_tensorboard.py test_train.py tf1/test_coordinator.py tf1/test_moved_names.py
-    tf1/test_packages.py tf1/test_process.py tf1/test_programs.py tf1/test_restored_estimator.py
-    tf1/test_reused_evaluation.py training/
-"""
-
-# Tests that only `make test-all` runs: faults, fuzzing and other users, TensorFlow's own tests, engines and
-# clusters in real time, programs at their own size, the site, the notebook, the installed package, recipes.
-APART = (
-    *('robustness/', 'conformance/test_tensorflows_own.py', 'contrib/test_programs.py'),
-    *('examples/test_notes.py', 'examples/test_ray.py', 'examples/test_tour.py'),
-    *('training/test_distribution.py', 'test_installed.py', 'test_run_pages.py', 'test_site.py'),
-    *('test_data_page.py', 'test_clusters_page.py'),
-    # The runner of recipes, which only `benchmarks/programs.py` uses, in processes of its own; the contract
-    # of a page's model, which `models/test_contract.py` checks of four models.
-    *('test_programs.py::test_a_program_', 'test_programs.py::test_programs_that_fail'),
-    'test_adding_a_model.py::test_the_model_does_all',
-    'inference/test_scores_of_commands.py',
-)
-
-# Tests whose results depend on the version of TensorFlow: `make test` runs them on 2.15 too, with one model.
-VERSION = ('conformance/', 'contrib/', 'tf1/', 'models/test_contract.py::test_each_model[cnn-')
-
-# Files whose tests run on both TensorFlows, except those marked `once`. All others run on the newest alone.
-BOTH = """
-    conformance/ contrib/ core/ data/archives/test_data_set.py data/archives/test_global_order.py
-    data/archives/test_one_example.py data/examples/test_member.py data/images/test_export.py
-    data/images/test_metadata.py data/input/test_ba data/input/test_input_ data/test_demo.py
-    examples/test_examples.py examples/test_notes.py models/autoencoder/
-    models/boltzmann/ models/gan/test_samples.py models/recurrent/test_sequences.py models/test_c
-    models/test_judgement.py robustness/test_corpus.py runs/test_importing runs/test_record.py
-    runs/test_tensorflow_errors.py runs/test_trained.py runs/weights/ test_adding_a_model.py
-    test_estimator_parts.py test_export.py test_port.py test_predict.py test_run.py tf1/
-    training/test_checkpoints.py training/test_distribution.py training/test_hooks.py
-    training/test_precision.py
-"""
-
 BY_MODEL = ('models/test_contract.py',)
 LONG = ('training/', 'models/', 'inference/')  # which begin first
 
@@ -229,14 +184,7 @@ def style_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests of `TRAINING`, `APART` and `VERSION`, and those that run once; puts long ones first."""
-    for item in items:
-        file = item.path.relative_to(ROOT / 'tests').as_posix()
-        if not file.startswith(tuple(BOTH.split())):
-            item.add_marker(pytest.mark.once)
-        for mark, places in (('trains', tuple(TRAINING.split())), ('all', APART), ('version', VERSION)):
-            if f'{file}::{item.name}'.startswith(places):
-                item.add_marker(getattr(pytest.mark, mark))
+    """Puts long tests first, so that no process is left with one at the end."""
     items.sort(key=lambda item: not item.path.relative_to(ROOT / 'tests').as_posix().startswith(LONG))
 
 
@@ -262,11 +210,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def nothing_trains(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets a test fail that trains a model but is not in `TRAINING`."""
+    """Lets a test fail that trains a model but is marked neither `trains` nor `slow`."""
     training = sys.modules.get('estimator_lab.training.train')
-    if training and not request.node.get_closest_marker('trains'):
+    marks = {mark.name for mark in request.node.iter_markers()}
+    if training and not marks & {'trains', 'slow'}:
 
         def train(plan: Any) -> None:
-            raise AssertionError('This test trains: add it to TRAINING in tests/conftest.py.')
+            raise AssertionError('This test trains: mark it with pytest.mark.trains.')
 
         monkeypatch.setattr(training, 'train', train)

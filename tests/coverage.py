@@ -34,7 +34,7 @@ def branches(room: str) -> tuple[dict[str, str], set[str]]:
     with tempfile.TemporaryDirectory() as folder:
         options, report = (Path(folder) / name for name in ('options', 'report.json'))
         options.write_text(_OPTIONS.format(folder=folder, source=ROOT / 'estimator_lab' / room))
-        tests = ['-m', 'pytest', '-q', '-n', '0', '-m', 'not all', f'tests/{room}', *_ALSO.get(room, ())]
+        tests = ['-m', 'pytest', '-q', '-n', '0', '-m', 'not slow', f'tests/{room}', *_ALSO.get(room, ())]
         for command in (['run', *tests], ['combine', '-q'], ['json', '-q', '-o', str(report)]):
             words = [sys.executable, '-m', 'coverage', command[0], f'--rcfile={options}', *command[1:]]
             subprocess.run(words, cwd=ROOT, check=command[0] != 'run', stdout=sys.stderr)

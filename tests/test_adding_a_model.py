@@ -25,6 +25,8 @@ from tests.support.archive_files import small_archive
 from tests.support.commands import invoke
 from tests.support.places import ROOT
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 PAGE = (ROOT / 'docs' / 'adding_a_model.md').read_text(encoding='utf-8')
 FILE, LINE, SMALL = re.findall(r'^```python\n(.*?)^```$', PAGE, re.MULTILINE | re.DOTALL)
 
@@ -57,6 +59,7 @@ def test_the_model_that_is_shown_learns(maxout, session):
     assert losses[-1] < 0.5 * losses[0] and kernels == [[16, 12], [6, 10], [5, 2]]
 
 
+@pytest.mark.slow
 def test_the_model_does_all_that_others_do(maxout, tmp_path):
     """Train, resume, export and the rest of the contract; then predict and inspect, as a user calls them."""
     small = eval(f'{{{SMALL}}}')['maxout']

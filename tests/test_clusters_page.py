@@ -4,11 +4,14 @@ import json
 import os
 import subprocess
 
+import pytest
 import yaml
 
 from estimator_lab import train
 from estimator_lab.training.cluster import read_cluster
 from tests.support.places import ROOT
+
+pytestmark = pytest.mark.slow
 
 PAGE = (ROOT / 'docs/distributed.md').read_text(encoding='utf-8')
 TFJOB, JOB = (block.split('```')[0] for block in PAGE.split('```yaml\n')[1:])

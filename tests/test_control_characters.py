@@ -21,6 +21,8 @@ from tests.support.commands import invoke
 from tests.support.places import ROOT
 from tests.support.small_runs import cnn_settings
 
+pytestmark = pytest.mark.trains
+
 # What clears a screen, names a window, turns the direction of text, breaks a line, begins a formula.
 LABELS = [b'\x1b[2Jn', b'n\xc2\x9b31m', b'n\xe2\x80\xae', b'n\n\r\tm', b'=n', b'n\xff']
 NAMES = [b'a\x1b]0;owned\x07', b'b\xc2\x85\xe2\x81\xa6', b'\n=HYPERLINK(1)', b'd\x7f\x08']

@@ -13,6 +13,8 @@ import pytest
 from estimator_lab.api import dataset
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.slow
+
 NEEDS_PYTORCH = pytest.mark.skipif(not find_spec('torch'), reason='PyTorch is in the extra `bench`')
 
 # The page's program with NumPy in the place of PyTorch: softmax regression by gradient descent with momentum.

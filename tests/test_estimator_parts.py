@@ -11,6 +11,8 @@ from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.input_batches import batches_of as batches
 from tests.support.streams import stream_members
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 
 def keys(found):
     return [key for features, _ in found for key in features['key']]

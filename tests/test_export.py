@@ -23,6 +23,8 @@ from tests.support.input_batches import numpy_input_fn
 from tests.support.places import ROOT
 from tests.support.streams import stream_members
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 BARE = ROOT / 'tests/support/bare_tensorflow.py'
 
 

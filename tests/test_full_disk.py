@@ -18,6 +18,8 @@ from tests.support.full_disk import files_up_to
 from tests.support.places import ROOT
 from tests.support.small_runs import cnn_settings, trained
 
+pytestmark = pytest.mark.trains
+
 FULL = '/dev/full'
 
 

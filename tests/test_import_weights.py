@@ -11,6 +11,8 @@ from estimator_lab.runs.trained import Trained
 from tests.support.commands import invoke
 from tests.support.weight_files import random_values, write_keras_2
 
+pytestmark = pytest.mark.trains
+
 SMALL = {'filters': 2, 'dense_units': 5, 'depth': 11}
 FLAGS = ('--hparams=filters=2,dense_units=5,depth=11', '--image_size=32')
 LABELS = tuple(f'n{number:06}' for number in range(4))

@@ -15,6 +15,8 @@ from tests.support.archive_files import small_archive
 from tests.support.documentation import programs_of
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.slow
+
 DATA = {'estimator_lab/py.typed', 'estimator_lab/inference/report/page.html'}
 
 

@@ -9,6 +9,8 @@ from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.inference.dreams import Dream
 from estimator_lab.inference.samples import Samples
 
+pytestmark = pytest.mark.trains
+
 IMAGES = np.random.default_rng(0).random((24, 16, 16, 1))
 LABELS = np.arange(24) % 3
 PILLOW = Image.new('L', (16, 16))

@@ -10,6 +10,8 @@ from estimator_lab import api
 from estimator_lab.base.errors import FlagError, LabError
 from tests.support.archive_files import encoded, picture
 
+pytestmark = pytest.mark.trains
+
 IMAGE = '--image=ARCHIVE:train/n000002/0003_01.png'
 TINY = ('--image_size=8', '--model_dir=new')
 NEW = ('--out=new', '--shards=1')

@@ -13,6 +13,8 @@ from estimator_lab.inference.samples import class_columns
 from estimator_lab.runs.event_files import scalars_in, values_in
 from tests.support.archive_files import encoded, picture, write_tar
 
+pytestmark = pytest.mark.trains
+
 MEMBER = 'train/n000002/0003_01.png'
 
 

@@ -8,6 +8,8 @@ from estimator_lab import port
 from tests.support.commands import invoke
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.both
+
 PROGRAM = """\
 import numpy as np
 import tensorflow as tf

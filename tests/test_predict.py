@@ -21,6 +21,8 @@ from tests.support.forks import Process
 from tests.support.full_disk import files_up_to
 from tests.support.streams import stream_members
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 
 @pytest.fixture
 def run(cnn_dir, run_command):

@@ -78,6 +78,7 @@ class Place:
         return list((self.folder / 'work/runs').glob(f'*/{name}/*'))
 
 
+@pytest.mark.slow
 def test_a_program_that_does_what_its_recipe_says_passes_and_is_not_run_again(place, capsys):
     making = [{'make': 'write', 'path': 'in/text', 'text': 'read'}]
     place.recipe('one', files=making, commands=['good.py in/text'], shows=['^read'], falls=[r'loss ([\d.]+)'])
@@ -93,6 +94,7 @@ def test_a_program_that_does_what_its_recipe_says_passes_and_is_not_run_again(pl
     assert "does not print 'never'" in place.result('one')['reason']
 
 
+@pytest.mark.slow
 def test_programs_that_fail_are_told_apart(place):
     place.recipe('broken', commands=['bad.py'], shows=['loss'])
     place.recipe('old', commands=['bad.py'], shows=['loss'], outcome='age', reason='Old.', stops='no good')
@@ -105,6 +107,7 @@ def test_programs_that_fail_are_told_apart(place):
     assert place.result('impossible')['outcome'] == 'needs what cannot be had'
 
 
+@pytest.mark.slow
 def test_a_program_ends_at_its_limits_or_at_what_it_prints(place):
     place.recipe('slow', commands=['endless.py'], shows=['step'], seconds=1)
     place.recipe('stopped', commands=['endless.py'], until='^step 1$', shows=['step 0'])
@@ -115,6 +118,7 @@ def test_a_program_ends_at_its_limits_or_at_what_it_prints(place):
     assert place.result('large')['reason'] == 'MemoryError'
 
 
+@pytest.mark.slow
 def test_a_program_imports_its_folders_and_packages_of_its_own(place):
     version = '.'.join(map(str, sys.version_info[:3]))
     minor = '.'.join(tf.__version__.split('.')[:2])

@@ -14,6 +14,8 @@ from tests.support.commands import invoke
 from tests.support.documentation import commands_in_blocks, programs_of
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.trains
+
 README = (ROOT / 'README.md').read_text(encoding='utf-8')
 SMALLER = ('--image_size=8', '--max_steps=2')
 PYTHON = re.compile(r'(?:\.venv/bin/)?python3? ')

@@ -14,6 +14,8 @@ from tests.support.chromium import colours, screenshot
 from tests.support.commands import invoke
 from tests.support.markup import Markup
 
+pytestmark = pytest.mark.trains
+
 SCRIPT = '<script>document.title="hostile"; "</title><img src=x onerror=alert(1)>'.replace('/', '\u2215')
 LABELS = ['n000000', SCRIPT, '猫', '犬']
 

@@ -10,6 +10,8 @@ from estimator_lab.run import split
 from tests.support.halves import HIDDEN
 from tests.support.places import ROOT
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 OLD = """
 import sys
 import tensorflow as tf

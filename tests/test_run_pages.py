@@ -10,6 +10,8 @@ from tests.run_pages import APART, SHORT, blocks_of, pages, prepare, run_page
 from tests.support.archive_files import faces_in_cache, small_archive
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def prepared(tmp_path_factory):

@@ -5,6 +5,8 @@ import pytest
 from estimator_lab.__main__ import COMMANDS
 from tests.support.places import ROOT, load_script
 
+pytestmark = pytest.mark.slow
+
 mkdocs_build = pytest.importorskip('mkdocs.commands.build', reason="no mkdocs: pip install '.[test]'")
 load_config = pytest.importorskip('mkdocs.config').load_config
 

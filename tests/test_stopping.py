@@ -18,6 +18,8 @@ from tests.support.forks import Process
 from tests.support.places import ROOT
 from tests.support.small_runs import SMALL
 
+pytestmark = pytest.mark.trains
+
 SECONDS = 100  # five on a machine with nothing else to do; without an end, 600
 
 

@@ -13,6 +13,8 @@ from tests.support.archive_files import small_archive
 from tests.support.chromium import colours, screenshot
 from tests.support.small_runs import SMALL, cnn_settings, trained
 
+pytestmark = pytest.mark.trains
+
 LABELS = ['n000000', 'n000001', 'n000002', 'n000003']
 SPEEDS = ['examples_per_second', 'global_step/sec']
 PICTURES = ['input', 'filters_conv1', 'activation_map_conv2']

@@ -9,6 +9,8 @@ import pytest
 from estimator_lab import train as command
 from tests.support.archive_files import encoded, picture, write_tar
 
+pytestmark = pytest.mark.trains
+
 SMALL = ('--image_size=8', '--hparams=filters=2,dense_units=8', '--batch_size=6')
 
 

@@ -6,6 +6,8 @@ import pytest
 from estimator_lab.tf1 import tf
 from tests.conformance.helpers import batches, column, numeric_x, run_config, tf2, two_blobs
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 APIS = {'v1': tf.estimator, 'v2': tf2.estimator}
 VERSIONS = pytest.mark.parametrize('version', APIS)
 

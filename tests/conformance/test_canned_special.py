@@ -6,6 +6,8 @@ import pytest
 from estimator_lab.tf1 import tf
 from tests.conformance.helpers import batches, column, numeric_x, run, run_config, tf2, two_blobs
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 
 def sequences():
     """Sequences of zeros and ones; the label says whether the last one is 1, so that order matters."""

@@ -6,6 +6,8 @@ import pytest
 from estimator_lab.tf1 import tf
 from tests.conformance.helpers import X, Y, batches, column, line, run_config, slope_estimator, slope_model_fn
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 
 def test_one_step_of_gradient_descent(tmp_path):
     """One step of gradient descent gives the slope and the loss of the formula."""

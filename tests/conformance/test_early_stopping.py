@@ -5,6 +5,8 @@ import pytest
 from estimator_lab.tf1 import tf
 from tests.conformance.helpers import line, slope_estimator
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 experimental = tf.estimator.experimental
 
 

@@ -6,6 +6,8 @@ import pytest
 from estimator_lab.tf1 import tf
 from tests.conformance.helpers import X, line, numeric_x, run, run_config, slope_model_fn, tf2
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 EXPORT = tf.estimator.export
 
 

@@ -1,9 +1,12 @@
 """Feature columns."""
 
 import numpy as np
+import pytest
 
 from estimator_lab.tf1 import tf
 from tests.conformance.helpers import batches, column, run, run_config
+
+pytestmark = [pytest.mark.both, pytest.mark.trains]
 
 fc = tf.feature_column
 

@@ -8,6 +8,8 @@ import pytest
 from estimator_lab.tf1 import tf
 from tests.conformance.helpers import X, Y, batches, events, line, scalars, slope_estimator
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 train = tf.train
 
 

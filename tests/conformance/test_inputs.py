@@ -6,6 +6,8 @@ import pytest
 from estimator_lab.tf1 import tf
 from tests.conformance.helpers import X, Y, column, numeric_x, run_config, slope_estimator
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 inputs = tf.estimator.inputs
 
 

@@ -6,6 +6,8 @@ import pytest
 from estimator_lab.tf1 import tf
 from tests.conformance.helpers import batches, column, run_config, tf2
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 keras = tf.keras
 X = np.array([[1], [2], [3], [4]], np.float32)
 

@@ -5,6 +5,8 @@ import pytest
 from estimator_lab.tf1 import tf
 from tests.conformance.helpers import line, slope_estimator, slope_model_fn, tf2
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 
 def test_async_checkpoint(tmp_path):
     """tensorflow.python.tpu.async_checkpoint's hook writes every n steps, and at the end."""

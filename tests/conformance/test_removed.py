@@ -5,6 +5,8 @@ import pytest
 from estimator_lab.tf1 import tf
 from tests.conformance.helpers import X, Y, batches, slope_model_fn, tf2
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 NATIVE = tf.__version__.startswith('2.15.')
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from estimator_lab.tf1 import tf
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 CLUSTER = {'chief': ['h:1'], 'worker': ['h:2', 'h:3'], 'ps': ['h:4', 'h:5']}
 
 

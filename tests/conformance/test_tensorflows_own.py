@@ -7,6 +7,8 @@ import pytest
 
 from estimator_lab.tf1 import tf
 
+pytestmark = [pytest.mark.both, pytest.mark.slow]
+
 CANNED = 'tensorflow_estimator.python.estimator.canned'
 COLUMNS = 'tensorflow.python.feature_column'
 # Module of tests -> the functions and classes that it tests, by the names of its arguments.

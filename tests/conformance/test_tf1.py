@@ -6,6 +6,8 @@ import pytest
 from estimator_lab.tf1 import tf
 from tests.conformance.helpers import X, Y, batches, line, run, run_config, slope_model_fn
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 
 def test_layers_names():
     """tf.layers name their variables as TensorFlow 1 does, and count up."""

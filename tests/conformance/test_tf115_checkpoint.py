@@ -15,6 +15,8 @@ from estimator_lab.tf1 import tf
 from tests.conformance.helpers import run_config
 from tests.support.places import GOLDEN, load_script
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 WRITTEN = GOLDEN / 'tf115_checkpoint'
 SCRIPT = GOLDEN / 'remake_tf115_checkpoint.py'
 FIGURES = json.loads((WRITTEN / 'figures.json').read_text())

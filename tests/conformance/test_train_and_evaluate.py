@@ -7,6 +7,8 @@ import pytest
 from estimator_lab.tf1 import tf
 from tests.conformance.helpers import line, scalars, slope_estimator
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 
 def receiver():
     x = tf.placeholder(tf.float32, [None], name='x')

@@ -6,6 +6,8 @@ import pytest
 from estimator_lab.contrib import crf
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.both
+
 BATCH, TAGS = 5, 3
 
 

@@ -6,6 +6,8 @@ import pytest
 import estimator_lab.contrib  # noqa: F401
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.both
+
 CUDNN = tf.contrib.cudnn_rnn
 X = np.sin(np.arange(60) * 0.7).reshape(5, 3, 4).astype(np.float32)
 LENGTHS = [5, 0, 2]

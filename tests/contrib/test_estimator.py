@@ -6,6 +6,8 @@ import pytest
 import estimator_lab.contrib  # noqa: F401
 from estimator_lab.tf1 import tf
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 CONTRIB = tf.contrib.estimator
 COLUMNS = [tf.feature_column.numeric_column('x')]
 

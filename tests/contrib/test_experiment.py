@@ -13,6 +13,8 @@ import estimator_lab.contrib  # noqa: F401
 from estimator_lab.contrib.datasets import read_data_sets
 from estimator_lab.tf1 import tf
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 
 def model_fn(features, labels, mode):
     slope = tf.get_variable('slope', [], initializer=tf.zeros_initializer())

@@ -9,6 +9,8 @@ import estimator_lab.contrib  # noqa: F401
 from tests.golden.awaiting import AWAITING
 from tests.support.places import GOLDEN, load_script
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 
 def program():
     return load_script(GOLDEN / 'remake_contrib.py')

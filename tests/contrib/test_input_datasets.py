@@ -6,7 +6,7 @@ import pytest
 import estimator_lab.contrib  # noqa: F401
 from estimator_lab.tf1 import tf
 
-pytestmark = pytest.mark.usefixtures('graph')
+pytestmark = [pytest.mark.both, pytest.mark.usefixtures('graph')]
 
 
 def all_of(dataset):

@@ -6,7 +6,7 @@ import pytest
 import estimator_lab.contrib  # noqa: F401
 from estimator_lab.tf1 import tf
 
-pytestmark = pytest.mark.usefixtures('graph')
+pytestmark = [pytest.mark.both, pytest.mark.trains, pytest.mark.usefixtures('graph')]
 
 X = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [2.0, 0.5]], np.float32)
 Y = np.array([1, 0, 1, 0])

@@ -15,6 +15,8 @@ from estimator_lab.contrib.remedies import REMEDIES
 from estimator_lab.contrib.sources import SOURCES
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.both
+
 # Names whose objects state neither the name of 1.15 nor that of their source.
 OTHER_NAMES = {
     'compiler.jit': 'tensorflow.contrib.compiler.jit',

@@ -6,6 +6,8 @@ import pytest
 import estimator_lab.contrib  # noqa: F401
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.parametrize('use_resource', [False, True])
 def test_lars_takes_the_same_step_from_a_sparse_gradient(use_resource, session):

@@ -7,6 +7,8 @@ import pytest
 
 from estimator_lab.contrib.preprocessing import CategoricalVocabulary, VocabularyProcessor
 
+pytestmark = pytest.mark.both
+
 # Written by TensorFlow 1.15.5 after `VocabularyProcessor(3, min_frequency=1).fit(['a b b', 'a b c'])`.
 OF_TENSORFLOW_1 = base64.b64decode("""
 gANjdGVuc29yZmxvdy5jb250cmliLmxlYXJuLnB5dGhvbi5sZWFybi5wcmVwcm9jZXNzaW5nLnRleHQKVm9jYWJ1bGFyeVBy

@@ -4,6 +4,8 @@ import pytest
 
 from tests.support.places import ROOT
 
+pytestmark = [pytest.mark.both, pytest.mark.slow]
+
 PROGRAMS = {
     'transformer': [
         '64 60 True',

@@ -1,9 +1,12 @@
 """Cells of tf.contrib.rnn where a figure of 1.15 cannot show it: random initial values."""
 
 import numpy as np
+import pytest
 
 import estimator_lab.contrib  # noqa: F401
 from estimator_lab.tf1 import tf
+
+pytestmark = pytest.mark.both
 
 
 def test_an_embedding_without_an_initializer_is_uniform_with_variance_1(session):

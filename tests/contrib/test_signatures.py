@@ -10,6 +10,8 @@ from estimator_lab.contrib.sources import SOURCES
 from tests.golden.awaiting import AWAITING
 from tests.support.places import GOLDEN, load_script
 
+pytestmark = pytest.mark.both
+
 script = load_script(GOLDEN / 'remake_signatures.py')
 GOLD = json.loads((GOLDEN / 'contrib_signatures_tf115.json').read_text())
 NOT_IN_1_15 = {

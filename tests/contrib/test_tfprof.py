@@ -1,6 +1,10 @@
 """tf.contrib.tfprof.model_analyzer; the numbers are also those of TensorFlow 1.15."""
 
+import pytest
+
 from estimator_lab.tf1 import tf
+
+pytestmark = pytest.mark.both
 
 
 def test_counts_of_a_dense_layer(graph):

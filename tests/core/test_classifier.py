@@ -28,6 +28,8 @@ from tests.core.helpers import (
 )
 from tests.support.graphs import initialize
 
+pytestmark = pytest.mark.both
+
 RNG = np.random.default_rng(0)
 VOCABULARY = tuple('abcdef')
 SHAPE = (3, 3, 1)

@@ -4,6 +4,8 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from estimator_lab.core.confusion import Confusion
 
+pytestmark = pytest.mark.both
+
 LABELS = tuple('abcde')
 
 

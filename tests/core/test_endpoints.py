@@ -11,6 +11,8 @@ from estimator_lab.core.endpoints import (
 )
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.both
+
 
 @pytest.fixture
 def layers(graph):

@@ -6,6 +6,8 @@ from estimator_lab.core.features import class_ids, example_weights, images_of, k
 from estimator_lab.tf1 import tf
 from tests.support.graphs import evaluate as run
 
+pytestmark = pytest.mark.both
+
 PIXELS = np.arange(2 * 12, dtype=np.float32).reshape(2, 12)
 
 

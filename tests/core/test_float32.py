@@ -9,7 +9,10 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training.precision import session_config
 from tests.support.processor import supports_bfloat16
 
-pytestmark = pytest.mark.skipif(not supports_bfloat16(), reason='the processor has no bfloat16')
+pytestmark = [
+    pytest.mark.both,
+    pytest.mark.skipif(not supports_bfloat16(), reason='the processor has no bfloat16'),
+]
 _RNG = np.random.default_rng(0)
 _LEFT = _RNG.normal(size=(40, 64)).astype(np.float32)
 _RIGHT = _RNG.normal(size=(64, 30)).astype(np.float32)

@@ -8,6 +8,8 @@ import pytest
 from estimator_lab.base.errors import with_dashes
 from estimator_lab.core.judgement import Seen, judge_classifier
 
+pytestmark = pytest.mark.both
+
 PARAMS = {'vocabulary': tuple('0123456789'), 'learning_rate': 9, 'activation': 'sigmoid', 'layers': '64-1-64'}
 BAD = {'accuracy': 0.1, 'majority_share': 0.1, 'total_examples': 400, 'global_step': 900, 'loss': 2.3}
 GUESSES = 'The accuracy is no better than always predicting the most frequent label (0.100): '

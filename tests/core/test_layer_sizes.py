@@ -1,4 +1,8 @@
+import pytest
+
 from estimator_lab.core.layer_sizes import LayerSize, summary_lines
+
+pytestmark = pytest.mark.both
 
 
 def test_the_table():

@@ -22,6 +22,8 @@ from estimator_lab.models import cnn
 from estimator_lab.tf1 import tf
 from tests.support.graphs import evaluate
 
+pytestmark = pytest.mark.both
+
 X = np.linspace(-3, 3, 25, dtype=np.float32)
 EXACT = {
     'elu': np.where(X > 0, X, np.expm1(X)),

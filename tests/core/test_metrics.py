@@ -11,6 +11,8 @@ from estimator_lab.core.metrics import (
 )
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.both
+
 sklearn_metrics = pytest.importorskip('sklearn.metrics')
 
 

@@ -2,6 +2,8 @@ import pytest
 
 from estimator_lab.core.metrics_text import images_text, worth_showing
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.parametrize(
     ('taken', 'total', 'words'),

@@ -7,6 +7,8 @@ from estimator_lab.core.mistakes import Mistakes, WorstExamples, mistakes_of_bat
 from estimator_lab.tf1 import tf
 from tests.core.helpers import values_of
 
+pytestmark = pytest.mark.both
+
 LABELS = tuple('abc')
 
 

@@ -12,6 +12,8 @@ from estimator_lab.core.summaries import picture
 from estimator_lab.tf1 import tf
 from tests.core.helpers import MODES, args_of, config_of, values_of
 
+pytestmark = pytest.mark.both
+
 PARAMS = TrainingParams(image_shape=(2, 3, 1))
 IMAGES = np.arange(24, dtype=np.float32).reshape(4, 6)
 

@@ -4,6 +4,8 @@ import pytest
 from estimator_lab.core.noise import Noise, dropout, fresh_seed
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.both
+
 _SHARES = [0.0, 2.0**-16, 0.25, 0.9, 1 - 2.0**-16, 1.0]
 _COUNT = 300_001  # odd, so that half a word of random bits is left over
 

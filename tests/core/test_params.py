@@ -17,6 +17,8 @@ from estimator_lab.core.params import (
 )
 from estimator_lab.core.registry import MODELS, find_model
 
+pytestmark = pytest.mark.both
+
 
 @dataclasses.dataclass(frozen=True)
 class Params:

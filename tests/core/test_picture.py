@@ -14,6 +14,8 @@ from estimator_lab.core.picture import (
 )
 from estimator_lab.models.recursive.pictures import tree_picture
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.parametrize(('count', 'rows'), [(1, 1), (8, 1), (9, 2), (24, 3)])
 def test_a_grid_has_rows_of_eight(count, rows):

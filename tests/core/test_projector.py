@@ -7,6 +7,8 @@ from tensorboard.plugins.projector import ProjectorConfig, projector_plugin
 from estimator_lab.core.projector import ProjectorHook, labels_and_keys, write_projection
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.both
+
 
 def config_of(folder):
     return text_format.Parse((folder / 'projector_config.pbtxt').read_text(), ProjectorConfig())

@@ -12,6 +12,8 @@ from estimator_lab.data.archives.kinds import KINDS
 from estimator_lab.tf1 import tf
 from tests.models.contract.models import SMALL, shape_of
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.parametrize('name', sorted(MODELS))
 def test_model_is_complete(name):

@@ -6,6 +6,8 @@ from estimator_lab.tf1 import tf
 from tests.core.helpers import pixels_of
 from tests.support.graphs import evaluate
 
+pytestmark = pytest.mark.both
+
 
 def drawn(build):
     """Adds a picture called 'it' to a graph; returns its pixels."""

@@ -8,6 +8,8 @@ from estimator_lab.core.training import apply_gradients, train_op, watched
 from estimator_lab.optimizers import FIRST_ORDER
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.both
+
 PARAMS = TrainingParams(
     optimizer='sgd', learning_rate=0.5, learning_rate_schedule='linear', train_steps=4, first_step=10
 )

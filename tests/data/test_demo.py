@@ -2,9 +2,13 @@ import os
 import re
 import tarfile
 
+import pytest
+
 from estimator_lab.data import demo
 from estimator_lab.data.demo_sets import archives, listops
 from tests.support.commands import invoke
+
+pytestmark = pytest.mark.both
 
 
 def names_in(path):

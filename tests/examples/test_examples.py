@@ -26,6 +26,8 @@ from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.places import GOLDEN, ROOT, load_script
 from tests.support.streams import stream_members
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 
 @pytest.fixture
 def example(monkeypatch):
@@ -220,7 +222,7 @@ def test_gan_makes_images_of_noise(example, archive, tmp_path):
     assert Image.open(out).size[0] > 8 * 96
 
 
-@pytest.mark.all
+@pytest.mark.slow
 def test_all_second_order_optimizers_learn(example, archive):
     losses = example('second_order').main(DemoPaths(archive, archive), steps=5)
     assert list(losses) == ['Adam', 'L-BFGS', 'conjugate gradients', 'Hessian-free']

@@ -6,6 +6,8 @@ import pytest
 
 from tests.support.places import notes
 
+pytestmark = [pytest.mark.both, pytest.mark.slow]
+
 IMPORTS = """
 import sys
 import tarfile

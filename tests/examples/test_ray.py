@@ -15,6 +15,7 @@ from tests.support.places import ROOT
 from tests.support.small_runs import values_in
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not find_spec('ray'), reason="no Ray: pip install '.[ray]'"),
 ]
 

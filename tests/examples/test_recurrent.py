@@ -9,6 +9,8 @@ import pytest
 from estimator_lab.tf1 import tf
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.trains
+
 
 @pytest.fixture
 def example(monkeypatch):
@@ -41,7 +43,7 @@ def test_what_was_read_first_is_said_last(example):
     assert (symbols[:, 10:17] == 8).all() and (symbols[:, 17:] == 9).all() and (said[:, :18] == 8).all()
 
 
-@pytest.mark.all
+@pytest.mark.slow
 def test_each_cell_learns_to_add(example, capsys):
     losses = example.main(['--steps=4', '--train_steps=150', '--units=16'])
     assert list(losses) == ['tanh', 'lstm', 'gru']

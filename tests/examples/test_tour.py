@@ -7,6 +7,8 @@ import pytest
 from tests.support.archive_files import faces_in_cache, small_archive
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = ROOT / 'examples/tour.ipynb'
 
 

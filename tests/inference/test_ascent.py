@@ -26,6 +26,8 @@ from estimator_lab.inference.ascent import (
 from estimator_lab.inference.dreams import find_layer
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.trains
+
 RNG = np.random.default_rng(1)
 
 

@@ -11,6 +11,8 @@ from estimator_lab.inference.dreams import Dream, find_layer, from_noise
 from estimator_lab.inference.settings import DreamSettings
 from tests.support.altered_models import altered
 
+pytestmark = pytest.mark.trains
+
 
 @pytest.fixture
 def colours(tmp_path):

@@ -24,6 +24,8 @@ from tests.support.input_batches import numpy_input_fn
 from tests.support.small_runs import replace_newest
 from tests.support.streams import stream_members
 
+pytestmark = pytest.mark.trains
+
 
 @pytest.fixture(scope='module')
 def images(cnn, tmp_path_factory):

@@ -16,6 +16,8 @@ from tests.support.commands import invoke
 from tests.support.exports import of_saved_model, signatures_of
 from tests.support.small_runs import train
 
+pytestmark = pytest.mark.trains
+
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):

@@ -22,6 +22,8 @@ from tests.support.commands import invoke
 from tests.support.small_runs import train
 from tests.support.streams import stream_members
 
+pytestmark = pytest.mark.trains
+
 
 @pytest.fixture(scope='module')
 def folders(tmp_path_factory):

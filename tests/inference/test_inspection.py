@@ -24,6 +24,8 @@ from tests.support.altered_models import altered
 from tests.support.differences import derivative
 from tests.support.small_runs import values_in
 
+pytestmark = pytest.mark.trains
+
 IMAGE = np.random.default_rng(1).integers(0, 256, (8, 8, 1), np.uint8)
 
 

@@ -16,6 +16,8 @@ from estimator_lab.inference.run import Run
 from estimator_lab.inference.settings import PaintingSettings
 from tests.support.archive_files import encoded, picture
 
+pytestmark = pytest.mark.trains
+
 
 @pytest.fixture(scope='module')
 def trained(style_dir):

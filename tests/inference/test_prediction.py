@@ -19,6 +19,8 @@ from tests.support.full_disk import files_up_to
 from tests.support.input_batches import numpy_input_fn
 from tests.support.streams import stream_members
 
+pytestmark = pytest.mark.trains
+
 
 @pytest.fixture(scope='module')
 def good_rows(cnn, tmp_path_factory):

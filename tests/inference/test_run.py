@@ -16,6 +16,8 @@ from tests.support.archive_files import small_archive
 from tests.support.small_runs import SMALL
 from tests.support.streams import stream_members
 
+pytestmark = pytest.mark.trains
+
 
 @pytest.fixture(scope='module')
 def archive(tmp_path_factory):

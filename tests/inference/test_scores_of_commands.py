@@ -10,6 +10,8 @@ from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.exports import of_saved_model
 from tests.support.small_runs import train
 
+pytestmark = pytest.mark.slow
+
 MODELS = {
     'cnn': 'filters=2,dense_units=8',
     'mlp': 'layers=6',

@@ -7,6 +7,8 @@ from estimator_lab.models.autoencoder.model import Params, model_fn
 from estimator_lab.tf1 import tf
 from tests.support.small_runs import small_settings, train_run, values_in
 
+pytestmark = pytest.mark.trains
+
 SHAPE = (8, 12, 1)
 SMALL = {'image_shape': SHAPE, 'vocabulary': ('even', 'odd'), 'layers': '20-10-3'}
 CONVOLUTIONAL = {'kind': 'convolutional', 'filters': '4-6', 'layers': '5'}

@@ -1,11 +1,14 @@
 import json
 
 import numpy as np
+import pytest
 
 from estimator_lab.core.noise import Noise
 from estimator_lab.models.cnn import Params, model_fn, network
 from estimator_lab.tf1 import tf
 from tests.support.places import GOLDEN, load_script
+
+pytestmark = [pytest.mark.both, pytest.mark.trains]
 
 FIGURES = json.loads((GOLDEN / 'document_cnn_tf115.json').read_text())
 INPUTS = load_script(GOLDEN / 'inputs.py')

@@ -16,6 +16,8 @@ from tests.models.contract import declarations, graphs, runs
 from tests.models.contract.models import SMALL, shape_of, subject_of
 from tests.support.places import GOLDEN, ROOT
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 CHECKS = {check.__name__: check for check in (*declarations.CHECKS, *graphs.CHECKS, *runs.CHECKS)}
 
 # Values of weights at the default parameters, with the arithmetic.
@@ -125,7 +127,7 @@ RUNS = {check.__name__ for check in runs.CHECKS}
 
 def marks_of(name, check):
     apart = check in RUNS and name not in TRAINED
-    return [pytest.mark.once] * (name in ONCE) + [pytest.mark.all] * apart
+    return [pytest.mark.once] * (name in ONCE) + [pytest.mark.slow] * apart
 
 
 EACH_MODEL = [

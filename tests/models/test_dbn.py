@@ -18,6 +18,8 @@ from estimator_lab.training.train import train
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.small_runs import small_settings, summaries_in, train_run, values_in
 
+pytestmark = pytest.mark.trains
+
 HPARAMS = 'layers=6-5,pretrain_epochs=0.5,head_steps=2,dropout_rate=0,input_dropout_rate=0'
 
 

@@ -18,6 +18,8 @@ from tests.models.contract.subject import Subject
 from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.small_runs import small_settings
 
+pytestmark = pytest.mark.trains
+
 SMALL = {'filters': '2-3', 'latent_size': 3, 'image_shape': (9, 8, 1), 'vocabulary': tuple('abc')}
 LABELS = [b'a', b'b', b'?', b'b', b'c', b'a']
 RNG = np.random.default_rng(0)

@@ -8,6 +8,8 @@ from estimator_lab.base.errors import with_dashes
 from estimator_lab.core.judgement import Seen
 from estimator_lab.core.registry import find_model
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 
 def judgement(model, metrics, params=None, **seen):
     return with_dashes(find_model(model).judge(Seen(metrics, params, **seen)))

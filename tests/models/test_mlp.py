@@ -6,6 +6,8 @@ from estimator_lab.core.noise import Noise
 from estimator_lab.models.mlp import Params, model_fn, network, virtual_adversarial_loss
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.trains
+
 SHAPE = (4, 4, 1)
 SMALL = {'image_shape': SHAPE, 'vocabulary': tuple('ab'), 'layers': '16-8', 'learning_rate': 0.01}
 

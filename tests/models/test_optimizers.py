@@ -7,6 +7,8 @@ from estimator_lab.core.registry import find_model
 from estimator_lab.optimizers import FIRST_ORDER
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.trains
+
 KINDS = {
     'mlp': {'layers': '3'},
     'rbm': {'hidden_units': 3},
@@ -21,7 +23,7 @@ USUAL = 'adam', 'momentum'
 @pytest.mark.parametrize(
     ('optimizer', 'name'),
     [
-        pytest.param(optimizer, name, marks=[pytest.mark.all] * (name == 'gan' and optimizer not in USUAL))
+        pytest.param(optimizer, name, marks=[pytest.mark.slow] * (name == 'gan' and optimizer not in USUAL))
         for optimizer in FIRST_ORDER
         for name in KINDS
     ],

@@ -13,6 +13,8 @@ from tests.support.exact_rbm import states
 from tests.support.input_batches import numpy_input_fn
 from tests.support.processor import supports_bfloat16
 
+pytestmark = pytest.mark.trains
+
 MODES = tf.estimator.ModeKeys
 
 

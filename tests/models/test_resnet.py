@@ -7,6 +7,8 @@ from estimator_lab.models.resnet import Params, freezable, model_fn, network, to
 from estimator_lab.tf1 import tf
 from tests.support.graphs import initialize
 
+pytestmark = pytest.mark.trains
+
 SMALL = {'image_shape': (32, 32, 3), 'vocabulary': tuple('ab'), 'depth': 18, 'filters': 2}
 
 
@@ -14,9 +16,9 @@ SMALL = {'image_shape': (32, 32, 3), 'vocabulary': tuple('ab'), 'depth': 18, 'fi
     ('depth', 'wanted'),  # as published by torchvision; that of 50 layers is in test_contract.py
     [
         (18, 11_689_512),
-        pytest.param(34, 21_797_672, marks=pytest.mark.all),
+        pytest.param(34, 21_797_672, marks=pytest.mark.slow),
         (101, 44_549_160),
-        pytest.param(152, 60_192_808, marks=pytest.mark.all),
+        pytest.param(152, 60_192_808, marks=pytest.mark.slow),
     ],
 )
 def test_the_published_number_of_parameters(session, depth, wanted):

@@ -9,12 +9,14 @@ from estimator_lab.tf1 import deterministic_operations, tf
 from tests.models.contract.models import SMALL, shape_of
 from tests.support.graphs import initialize
 
+pytestmark = pytest.mark.trains
+
 # Of those that support them, vgg is left out: the copies of its graph take a minute to build. `make test`
 # runs each optimizer with one model, and `make test-all` all pairs.
 MODELS = 'autoencoder', 'cnn', 'dbn', 'mlp', 'recurrent', 'style'
 USUAL = {'cnn': 'hessian_free', 'dbn': 'conjugate_gradient', 'mlp': 'lbfgs'}
 PAIRS = [
-    pytest.param(name, optimizer, marks=[pytest.mark.all] * (USUAL.get(name) != optimizer))
+    pytest.param(name, optimizer, marks=[pytest.mark.slow] * (USUAL.get(name) != optimizer))
     for name in MODELS
     for optimizer in sorted(SECOND_ORDER)
 ]

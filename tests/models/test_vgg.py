@@ -5,6 +5,8 @@ from estimator_lab.core.noise import Noise
 from estimator_lab.models.vgg import Params, freezable, keras_layout, network
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.trains
+
 SMALL = {'image_shape': (32, 32, 3), 'vocabulary': tuple('ab'), 'depth': 11, 'filters': 4}
 SMALL |= {'head': 'pool', 'batch_norm': True}
 

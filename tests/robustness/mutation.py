@@ -201,7 +201,7 @@ def tests_of(path: Path) -> list[str]:
 
 def is_noticed(fault: Fault, out: Path) -> bool:
     """Whether a test fails with a fault, which is in the files of this copy."""
-    words = ['-m', 'pytest', '-x', '-q', '-p', 'no:cacheprovider', '-m', 'not all', *tests_of(fault.path)]
+    words = ['-m', 'pytest', '-x', '-q', '-p', 'no:cacheprovider', '-m', 'not slow', *tests_of(fault.path)]
     process = Process(words, out)
     try:
         return process.wait(_SECONDS) != 0

@@ -16,6 +16,7 @@ from tests.support.archive_files import encoded, picture, write_tar
 NOBODY = 65534
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not COMPILER, reason='there is no C compiler'),
     pytest.mark.skipif(os.geteuid() != 0, reason='only root can start a process of another user'),
 ]

@@ -9,6 +9,8 @@ from estimator_lab.base.errors import LabError
 from tests.robustness.coverage_fuzz import CORPUS
 from tests.robustness.targets import TARGETS
 
+pytestmark = [pytest.mark.both, pytest.mark.slow]
+
 MOST_BYTES = 300_000
 
 

@@ -7,6 +7,8 @@ import pytest
 from tests.robustness.damage import COMPRESSIONS, complaints, walk
 from tests.robustness.driver import Tally
 
+pytestmark = pytest.mark.slow
+
 MAGIC = {'gz': b'\x1f\x8b\x08', 'bz2': b'BZh91AY&SY', 'xz': b'\xfd7zXZ\0', 'zst': b'\x28\xb5\x2f\xfd'}
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from tests.robustness.elastic import archives, kill_readers, trained_difference
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize('number', [0, 1], ids=['plain', 'compressed'])
 def test_no_image_is_lost_or_repeated(tmp_path, number):

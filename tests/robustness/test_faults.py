@@ -8,7 +8,7 @@ import pytest
 from tests.robustness.faults import CASES, Workshop, faults
 from tests.robustness.shim import COMPILER
 
-pytestmark = pytest.mark.skipif(not COMPILER, reason='there is no C compiler')
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not COMPILER, reason='there is no C compiler')]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import pytest
 
 from tests.robustness.loaders import history
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize('kills', [0, 1])
 def test_no_image_is_lost_or_repeated(tmp_path, kills):

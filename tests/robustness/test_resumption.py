@@ -11,6 +11,8 @@ from estimator_lab.training.hooks import StopTrainingHook
 from tests.models.contract.models import subject_of
 from tests.support.small_runs import values_in
 
+pytestmark = pytest.mark.slow
+
 _BATCHES = (5, 6, 4)  # of the legs of a history, in examples; 4 divides no epoch of 25 members
 _LEG = 3  # steps
 _SAVED = 2  # steps between checkpoints: most kills lose some

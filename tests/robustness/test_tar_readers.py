@@ -12,6 +12,8 @@ from tests.robustness.tar_archives import BLOCK, Writer, damaged
 from tests.support.kinds import AnyFile
 from tests.support.streams import read_until_error
 
+pytestmark = pytest.mark.slow
+
 READERS = {'tarfile': tar_archives.python}
 if shutil.which('tar'):
     READERS['GNU tar'] = tar_archives.gnu_tar

@@ -26,6 +26,8 @@ from tests.support.archive_files import small_archive
 from tests.support.streams import build_index
 from tests.support.web_server import web_server
 
+pytestmark = pytest.mark.slow
+
 
 def write_index(folder: Path) -> None:
     build_index(folder / 'train.tar').write(folder / 'train.tar.index')

@@ -1,6 +1,10 @@
 """A hundred random histories of whole passes: see `whole_passes`."""
 
+import pytest
+
 from tests.robustness.whole_passes import Passes, run_passes
+
+pytestmark = pytest.mark.slow
 
 
 def test_every_image_once_an_epoch(tmp_path):

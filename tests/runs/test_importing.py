@@ -16,6 +16,8 @@ from estimator_lab.runs.weights.files import open_weight_file
 from estimator_lab.tf1 import tf
 from tests.support.weight_files import random_values, write_keras_2, write_slim
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 SIDE = 64
 SHAPE = (SIDE, SIDE, 3)
 CLASSES = 7

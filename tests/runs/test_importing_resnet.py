@@ -13,6 +13,8 @@ from estimator_lab.runs.weights.layouts import own_names
 from estimator_lab.runs.weights.matching import match
 from estimator_lab.tf1 import tf
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 SHAPE = (64, 64, 3)
 
 

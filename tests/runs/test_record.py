@@ -8,6 +8,8 @@ from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.base.version import __version__
 from estimator_lab.runs.record import FORMAT, Record, check_same, link_model, read_record, write_record
 
+pytestmark = pytest.mark.both
+
 RECORD = Record(
     'cnn', (8, 8, 1), ('a', 'b', 'ü'), {'filters': 3, 'optimizer': 'adam'}, {'tensorflow': '2.21.0'}
 )

@@ -6,6 +6,8 @@ from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.runs.tensorflow_errors import no_room_by, reason_of, tensorflow_errors_as_sentences
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.both
+
 HEAD = """Graph execution error:
 
 Detected at node 'save' defined at (most recent call last):

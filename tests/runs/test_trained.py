@@ -26,6 +26,8 @@ from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.input_batches import numpy_input_fn
 from tests.support.small_runs import replace_newest
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 
 @pytest.fixture
 def copy(cnn_dir, tmp_path):

@@ -9,6 +9,8 @@ import pytest
 from estimator_lab.tf1 import coordinator as glue
 from estimator_lab.tf1 import tf
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 HOSTS = {
     'chief': ['localhost:1'],
     'worker': ['localhost:2', 'localhost:3'],

@@ -6,6 +6,8 @@ import pytest
 
 from estimator_lab.tf1.dropped_names import _accepting, restore_pillow
 
+pytestmark = pytest.mark.both
+
 PROGRAM = """
 from estimator_lab.tf1.dropped_names import print_numbers_as_before, restore_dropped_names
 restore_dropped_names()

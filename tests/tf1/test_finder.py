@@ -7,6 +7,8 @@ import pytest
 from estimator_lab.tf1.finder import Finder
 from estimator_lab.tf1.imp_module import load_source
 
+pytestmark = pytest.mark.both
+
 
 @pytest.fixture
 def finder(tmp_path, monkeypatch):

@@ -8,6 +8,8 @@ import pytest
 from estimator_lab.tf1 import tf
 from estimator_lab.tf1.idioms import with_idioms
 
+pytestmark = pytest.mark.both
+
 BEFORE = """
 import math
 one, two = np.array([3]), np.array([[7.5]])

@@ -10,6 +10,8 @@ from estimator_lab.tf1 import tf
 from estimator_lab.tf1.finder import Finder, Forwarder
 from estimator_lab.tf1.moved_names import MODULES, NAMES, new_names
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 # Old modules, with functions and classes that each defined in TensorFlow 1.15, or 2.x if it is younger.
 CONTENTS = {
     'tensorflow.core.profiler.protobuf.xplane_pb2': 'XSpace',

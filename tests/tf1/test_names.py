@@ -6,8 +6,12 @@ import importlib.util
 import warnings
 from pathlib import Path
 
+import pytest
+
 from estimator_lab.tf1 import tf
 from estimator_lab.tf1.uses import uses
+
+pytestmark = pytest.mark.both
 
 NATIVE = tf.__version__.startswith('2.15.')
 

@@ -10,6 +10,8 @@ import pytest
 from estimator_lab.tf1 import tf
 from estimator_lab.tf1.old_behaviour import first_worker_as_chief
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.parametrize('size', [True, np.bool_(True), 1.0, np.float32(1)])
 def test_truth_values_and_whole_floats_are_dimensions(size, graph):

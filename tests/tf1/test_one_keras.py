@@ -6,6 +6,8 @@ import pytest
 
 from estimator_lab.tf1.one_keras import with_one_keras
 
+pytestmark = pytest.mark.both
+
 SPELLINGS = """
 import numpy as np
 import keras

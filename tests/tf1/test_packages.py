@@ -7,6 +7,8 @@ import pytest
 from estimator_lab.tf1 import packages as found
 from estimator_lab.tf1.packages import ONEDNN_VARIABLE, Packages, choose_variables, find_problem, installed
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 
 def test_app_run_prints_each_log_line_once(run_python, tmp_path):
     program = tmp_path / 'program.py'

@@ -10,6 +10,8 @@ import pytest
 
 from estimator_lab.tf1.process import USERS_MALLOC_VARIABLES
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 # Counts the blocks that are mappings of their own, a field of glibc's mallinfo2.
 _MAPPED = """
 import ctypes

@@ -9,6 +9,8 @@ import pytest
 from estimator_lab.tf1.evidence import evidence_of
 from estimator_lab.tf1.programs import Programs, with_version_1
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 V1, V2 = (importlib.import_module(name) for name in ('tensorflow.compat.v1', 'tensorflow'))
 
 

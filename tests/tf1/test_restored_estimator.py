@@ -9,6 +9,8 @@ import pytest
 
 from estimator_lab.tf1 import tf
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 NATIVE = tf.__version__.startswith('2.15.')
 restored_only = pytest.mark.skipif(NATIVE, reason='TensorFlow 2.15 has its own Estimator and Keras 2')
 

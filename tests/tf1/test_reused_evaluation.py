@@ -7,6 +7,8 @@ import pytest
 
 from estimator_lab.tf1 import reused_evaluation_graph, tf
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 ROWS = np.arange(8, dtype=np.float32).reshape(8, 1)
 EVAL, TRAIN = tf.estimator.ModeKeys.EVAL, tf.estimator.ModeKeys.TRAIN
 

@@ -6,6 +6,8 @@ from PIL import Image
 
 from estimator_lab.tf1.scipy_misc import fromimage, imread, imresize, imrotate, imsave, toimage
 
+pytestmark = pytest.mark.both
+
 GREY = np.sin(np.arange(24) * 0.7 + 0.3).reshape(4, 6)
 COLOUR = GREY[..., None] * [1, 2, 3]
 BYTES = (GREY * 100 + 120).astype(np.uint8)

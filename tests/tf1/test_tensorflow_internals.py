@@ -5,6 +5,8 @@ from tensorflow.python.framework import config
 
 from estimator_lab.tf1 import create_slots, deterministic_operations, save_by, tf
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.parametrize('optimizer', [tf.train.AdamOptimizer(0.1), tf.train.MomentumOptimizer(0.1, 0.9)])
 def test_slots_made_ahead_of_a_branch_keep_their_names(optimizer, graph):

@@ -6,6 +6,8 @@ import pytest
 
 from estimator_lab.tf1.uses import uses
 
+pytestmark = pytest.mark.both
+
 
 def found(text):
     return list(uses(ast.parse(text)))

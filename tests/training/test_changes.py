@@ -9,6 +9,8 @@ from estimator_lab.runs.record import InputRecord
 from estimator_lab.training.resumption import Resumption
 from tests.training.starts import A, B, C, D, E, start
 
+pytestmark = pytest.mark.trains
+
 STEP = 'examples in a step were 6, are'
 WHOLE = 'examples were shuffled as a whole by a formula, are'
 NOW = 'are shuffled as a whole by a formula'

@@ -13,6 +13,8 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training.hooks import CheckpointListener
 from estimator_lab.training.position import PositionHook
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 
 def input_fn():
     return tf.data.Dataset.from_tensors(0).repeat()

@@ -10,6 +10,8 @@ from estimator_lab.base.settings import settings_of
 from estimator_lab.training.checks import prepared
 from estimator_lab.training.settings import TrainSettings
 
+pytestmark = pytest.mark.trains
+
 
 @pytest.mark.parametrize(
     ('settings', 'words'),

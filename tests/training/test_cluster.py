@@ -20,6 +20,8 @@ from estimator_lab.training.cluster import Cluster, check_agreement, read_cluste
 from estimator_lab.training.watch import Watch
 from tests.support.cluster import free_ports
 
+pytestmark = pytest.mark.trains
+
 TASKS = {'chief': ['h0:1'], 'worker': ['h1:1', 'h2:1'], 'ps': ['h3:1']}
 WITHOUT_PS = {job: TASKS[job] for job in ('chief', 'worker')}
 CHIEF = {'type': 'chief', 'index': 0}

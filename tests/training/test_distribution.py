@@ -12,6 +12,8 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training.position import CONSUMED
 from tests.support.cluster import Cluster
 
+pytestmark = [pytest.mark.both, pytest.mark.slow]
+
 HPARAMS = 'filters=2,dense_units=8,dropout_rate=0,learning_rate=0.002,learning_rate_schedule=constant'
 
 

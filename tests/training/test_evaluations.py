@@ -17,6 +17,8 @@ from estimator_lab.runs.serving import serving_input_receiver_fn
 from estimator_lab.tf1 import tf
 from estimator_lab.training.evaluations import Evaluations, make_exporters
 
+pytestmark = pytest.mark.trains
+
 ACCURACY = Task()
 CNN = find_model('cnn')
 

@@ -14,6 +14,8 @@ from estimator_lab.runs.event_files import scalars_in
 from estimator_lab.tf1 import tf
 from estimator_lab.training.hooks import CheckpointListener, EvaluationHook, ProgressHook, StopTrainingHook
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 
 class FakeWatch:
     """Stands in for `cluster.Watch`."""

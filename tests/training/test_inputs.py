@@ -13,6 +13,8 @@ from tests.support.archive_files import encoded, picture, piped, write_tar
 from tests.support.small_runs import opened
 from tests.support.streams import build_index, names_of
 
+pytestmark = pytest.mark.trains
+
 SMALL_GAN = {'model': 'gan', 'hparams': 'filters=2,latent_size=3'}
 
 

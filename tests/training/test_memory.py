@@ -8,6 +8,8 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training import memory
 from estimator_lab.training.memory import check_fits
 
+pytestmark = pytest.mark.trains
+
 
 def test_the_largest_layer_of_a_batch_must_fit(graph, monkeypatch):
     monkeypatch.setattr(memory, '_memory', lambda: 2**30)

@@ -22,6 +22,8 @@ from tests.support.archive_files import encoded, picture, piped, write_tar
 from tests.support.small_runs import SMALL, cnn_settings, opened, values_in
 from tests.support.streams import rewrite, stream_members
 
+pytestmark = pytest.mark.trains
+
 
 @pytest.fixture
 def trained_before(cnn_dir, tmp_path):

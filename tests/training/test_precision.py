@@ -10,6 +10,8 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training.precision import check_precision, session_config
 from estimator_lab.training.settings import TrainSettings
 
+pytestmark = [pytest.mark.both, pytest.mark.trains]
+
 PRECISIONS = settings_of(TrainSettings)['precision'].choices
 PARAMS = {'image_shape': (16, 16, 1), 'vocabulary': tuple('abc'), 'filters': 8, 'dense_units': 16}
 QUIET = {'dropout_rate': 0.0, 'learning_rate_schedule': 'constant', 'warmup_steps': 0}

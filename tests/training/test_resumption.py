@@ -19,6 +19,8 @@ from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.small_runs import cnn_settings, opened, values_in
 from tests.support.streams import stream_members
 
+pytestmark = pytest.mark.trains
+
 SEEN = 18  # of 24 images, when `cnn_dir` had taken its three steps of 6
 
 

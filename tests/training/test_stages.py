@@ -19,6 +19,8 @@ from estimator_lab.training.stages import plan_stages
 from tests.support.altered_models import altered
 from tests.training.starts import A, B, Start, inputs, start
 
+pytestmark = pytest.mark.trains
+
 PRE, LAST = Phase('pre', 0.5), Phase()
 PARAMS = TrainingParams(image_shape=(8, 8, 1), vocabulary=(), learning_rate_schedule='constant')
 

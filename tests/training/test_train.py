@@ -24,6 +24,8 @@ from tests.support.exports import signatures_of
 from tests.support.small_runs import SMALL, opened, trained, values_in
 from tests.support.streams import rewrite
 
+pytestmark = pytest.mark.trains
+
 CONSTANT = f'{SMALL},learning_rate_schedule=constant,warmup_steps=0'
 
 

@@ -23,6 +23,8 @@ from tests.support.commands import invoke
 from tests.support.exports import assert_same, of_saved_model
 from tests.support.small_runs import cnn_settings, opened, stopped_at, summaries_in, trained, values_in
 
+pytestmark = pytest.mark.trains
+
 # The rate of a schedule would depend on where a run is to end.
 SMALL = 'units=6,embedding_units=5,learning_rate_schedule=constant'
 STEPS = 6

@@ -15,6 +15,8 @@ from tests.support.archive_files import encoded, picture, write_tar
 from tests.support.small_runs import SMALL, cnn_settings, opened, trained, values_in
 from tests.support.weight_files import random_values, write_slim
 
+pytestmark = pytest.mark.trains
+
 SHAPE = (32, 32, 3)
 NETWORK = {'depth': 11, 'filters': 2}
 

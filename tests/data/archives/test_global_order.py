@@ -19,6 +19,8 @@ from estimator_lab.data.images.reader import IMAGES
 from tests.support.archive_files import write_tar
 from tests.support.streams import build_index
 
+pytestmark = pytest.mark.both
+
 SIZES = (1, 2, 7, 40)
 
 

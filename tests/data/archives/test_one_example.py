@@ -18,6 +18,8 @@ from estimator_lab.data.sources.source import expand
 from tests.support.archive_files import encoded, gzipped, picture, tar_bytes, write_folder, write_tar
 from tests.support.streams import stream_members
 
+pytestmark = pytest.mark.both
+
 PNG = encoded(picture(1))
 
 

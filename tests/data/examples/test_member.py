@@ -11,6 +11,8 @@ from estimator_lab.data.examples.member import (
     read_members,
 )
 
+pytestmark = pytest.mark.both
+
 
 class Source:
     is_slow = False

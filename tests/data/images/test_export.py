@@ -8,6 +8,8 @@ from estimator_lab.data.images.options import ImageOptions
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture
 
+pytestmark = pytest.mark.both
+
 LANCZOS = Image.Resampling.LANCZOS
 
 

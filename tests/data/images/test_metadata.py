@@ -18,6 +18,8 @@ from tests.support.archive_files import encoded, picture
 from tests.support.decoders import DECODERS
 from tests.support.memory import peak_of
 
+pytestmark = pytest.mark.both
+
 ORIENTATION, EXIF, GPS = 274, 34_665, 34_853
 NUMBERS = 300_000
 FORMATS = [

@@ -10,6 +10,8 @@ from estimator_lab.data.input.bad_examples import BadLimit, BadList, InputReport
 from estimator_lab.data.trees.kind import TREES
 from tests.support.memory import peak_of
 
+pytestmark = pytest.mark.both
+
 BROKEN = BadExampleError('broken')
 
 

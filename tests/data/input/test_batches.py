@@ -17,6 +17,8 @@ from estimator_lab.data.input.batches import Batch, Grouping, read_batches, read
 from tests.support.memory import peak_of
 from tests.support.streams import build_index, keys_of, stream_order
 
+pytestmark = pytest.mark.both
+
 SHAPE = ImageShape(8, 10, 1)
 READER = ImageReader(ImageOptions(SHAPE))
 

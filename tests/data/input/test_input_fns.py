@@ -18,6 +18,8 @@ from tests.support.archive_files import write_tar
 from tests.support.input_batches import batches_of as run
 from tests.support.streams import opened, stream_members, stream_order
 
+pytestmark = pytest.mark.both
+
 SHAPE = ImageShape(8, 10, 1)
 PIXELS = ImageReader(ImageOptions(SHAPE))
 VOCABULARY = Vocabulary(('n000000', 'n000001', 'n000003'))

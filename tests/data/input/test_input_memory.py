@@ -10,6 +10,8 @@ from PIL import Image
 
 from tests.support.archive_files import encoded, write_tar
 
+pytestmark = pytest.mark.both
+
 needs_proc = pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='the system counts no peak')
 
 # Reads all batches of an archive, shuffled or not; prints the megabytes above those before.

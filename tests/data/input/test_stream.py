@@ -221,7 +221,7 @@ def test_importing_and_reading_needs_no_framework(archive, run_python):
 
 
 @pytest.mark.parametrize(
-    'seed', [*range(10), *(pytest.param(n, marks=pytest.mark.all) for n in range(10, 120))]
+    'seed', [*range(10), *(pytest.param(n, marks=pytest.mark.slow) for n in range(10, 120))]
 )
 def test_random_histories_lose_and_repeat_nothing(tmp_path, seed):
     """Each of up to six lives has its processes, batch size and place of the archives, and then is killed."""

@@ -18,6 +18,8 @@ from estimator_lab.data.sources.arrays import array_source, is_array
 from tests.support.archive_files import encoded
 from tests.support.input_batches import batches_of
 
+pytestmark = pytest.mark.trains
+
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 256, (12, 4, 5, 3)).astype(np.uint8)
 Y = np.arange(12) % 3

@@ -10,6 +10,8 @@ from estimator_lab.inference.report.history import EVALUATING, TRAINING, read_hi
 from estimator_lab.tf1 import tf
 from tests.support.archive_files import encoded, picture
 
+pytestmark = pytest.mark.trains
+
 
 def write(folder, values):
     """Writes (step, tf.Summary.Value) to a new event file."""

@@ -5,6 +5,8 @@ from estimator_lab.core.noise import fixed_seeds, fresh_seed
 from estimator_lab.models.autoencoder.corruption import CORRUPTIONS, corrupt
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.both
+
 GREY = np.full((20, 50, 50, 1), 0.5, np.float32)  # 50,000 values
 
 

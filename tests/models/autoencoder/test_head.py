@@ -26,6 +26,8 @@ from tests.core.helpers import (
 from tests.support.graphs import initialize
 from tests.support.small_runs import summaries_in
 
+pytestmark = pytest.mark.both
+
 RNG = np.random.default_rng(0)
 SHAPE = (6, 6, 1)
 IMAGES = RNG.random((5, *SHAPE), np.float32)

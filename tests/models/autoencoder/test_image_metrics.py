@@ -5,6 +5,8 @@ from estimator_lab.models.autoencoder.head import cross_entropy, psnr, squared_e
 from estimator_lab.tf1 import tf
 from tests.support.graphs import evaluate
 
+pytestmark = pytest.mark.both
+
 
 def pair(shape, seed=0):
     rng = np.random.default_rng(seed)

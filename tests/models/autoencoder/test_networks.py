@@ -1,11 +1,14 @@
 """The encoder and the decoder against NumPy."""
 
 import numpy as np
+import pytest
 
 from estimator_lab.core.endpoints import operation
 from estimator_lab.models.autoencoder.model import Params
 from estimator_lab.models.autoencoder.networks import code_size, decoder, encoder, map_shape
 from estimator_lab.tf1 import tf
+
+pytestmark = pytest.mark.both
 
 DENSE = Params((4, 3, 2), layers='7-5-2', activation='tanh')
 CONVOLUTIONAL = Params(

@@ -6,6 +6,8 @@ from estimator_lab.tf1 import tf
 from tests.models.boltzmann.test_machine import noise, rbm_of
 from tests.support.exact_rbm import ExactRbm
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.parametrize(('seed', 'scale'), [(0, 1.0), (1, 1.5), (2, 0.3)])
 def test_log_partition_against_enumeration(seed, scale, session):

@@ -17,6 +17,8 @@ from tests.core.helpers import MODES, args_of, config_of, drawn, metrics_of, sum
 from tests.support.exact_rbm import ExactRbm, states
 from tests.support.graphs import initialize
 
+pytestmark = pytest.mark.both
+
 RNG = np.random.default_rng(0)
 SHAPE = (3, 2, 1)
 IMAGES = RNG.random((5, *SHAPE), np.float32)

@@ -14,6 +14,8 @@ from estimator_lab.tf1 import tf
 from tests.models.boltzmann.test_machine import noise, rbm_of
 from tests.support.exact_rbm import ExactRbm
 
+pytestmark = pytest.mark.both
+
 
 def recipe_of(**given):
     return RbmParams(**{'chains': 0, 'weight_decay': 0.0, **given})

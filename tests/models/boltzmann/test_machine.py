@@ -9,6 +9,8 @@ from estimator_lab.tf1 import tf
 from tests.support.exact_rbm import ExactRbm, states
 from tests.support.graphs import evaluate as run
 
+pytestmark = pytest.mark.both
+
 
 def rbm_of(exact, **units):
     return Rbm(*(tf.constant(values, tf.float32) for values in exact), **units)

@@ -3,6 +3,8 @@ import pytest
 
 from estimator_lab.models.boltzmann.samples import chosen_by_weight
 
+pytestmark = pytest.mark.both
+
 
 def test_samples_are_chosen_by_weight_and_none_twice():
     """Of weights 1, 3 and 4, the first choice has probabilities 1/8, 3/8 and 4/8."""

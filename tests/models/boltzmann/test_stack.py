@@ -1,9 +1,12 @@
 import numpy as np
+import pytest
 
 from estimator_lab.core.noise import Noise
 from estimator_lab.models.boltzmann.machine import GAUSSIAN, Rbm
 from estimator_lab.models.boltzmann.stack import Stack
 from estimator_lab.tf1 import tf
+
+pytestmark = pytest.mark.both
 
 
 def test_standardised_units_are_shown_from_black_to_white_within_two_and_a_half_deviations(session):

@@ -4,6 +4,8 @@ import pytest
 
 from estimator_lab.models.gan.samples import latent_vectors
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.parametrize(
     ('truncation', 'deviation'),

@@ -20,6 +20,8 @@ from estimator_lab.models.recurrent.model import (
 from estimator_lab.tf1 import tf
 from tests.support.small_runs import small_settings, summaries_in, train_run
 
+pytestmark = pytest.mark.trains
+
 SHAPE = (4, 4, 1)
 SMALL = {'image_shape': SHAPE, 'vocabulary': tuple('ab'), 'layers': '8', 'learning_rate': 0.02}
 IMAGES = np.random.default_rng(1).random((32, *SHAPE), np.float32)

@@ -5,6 +5,8 @@ from estimator_lab.models.recurrent.model import READS, as_sequence, permutation
 from estimator_lab.tf1 import tf
 from tests.support.graphs import evaluate
 
+pytestmark = pytest.mark.both
+
 # 4 rows of 6 pixels in 2 colours, all values different.
 IMAGES = np.arange(2 * 4 * 6 * 2, dtype=np.float32).reshape(2, 4, 6, 2)
 

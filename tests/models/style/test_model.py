@@ -16,6 +16,8 @@ from tests.support.archive_files import encoded, picture
 from tests.support.graphs import initialize
 from tests.support.small_runs import small_settings, stopped_at, train_run, values_in
 
+pytestmark = pytest.mark.trains
+
 TRAIN, EVAL, PREDICT = (getattr(tf.estimator.ModeKeys, name) for name in ('TRAIN', 'EVAL', 'PREDICT'))
 SMALL = {'filters': '3-4', 'blocks': 1, 'image_shape': (16, 16, 3), 'style_weight': 2.0}
 PHOTOS = np.random.default_rng(0).random((3, 16, 16, 3)).astype(np.float32)

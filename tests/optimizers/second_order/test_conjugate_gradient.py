@@ -6,6 +6,8 @@ from estimator_lab.optimizers.second_order.descent import polak_ribiere
 from estimator_lab.tf1 import tf
 from tests.optimizers.second_order.problems import quadratic, quadratic_loss, run
 
+pytestmark = pytest.mark.trains
+
 
 class Exact(ConjugateGradientOptimizer):
     """Each search ends at the minimum of its line."""

@@ -5,6 +5,8 @@ from estimator_lab.base.errors import FlagError
 from estimator_lab.optimizers.second_order.gauss_newton import GaussNewton
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.trains
+
 _ROWS, _INPUTS, _HIDDEN = 5, 3, 4
 _EXAMPLE_WEIGHTS = np.array([1.0, 2.0, 0.0, 1.0, 0.5])
 

@@ -9,6 +9,8 @@ from estimator_lab.tf1 import tf
 from tests.optimizers.second_order.problems import run, softmax_regression
 from tests.support.graphs import evaluate
 
+pytestmark = pytest.mark.trains
+
 _ROWS = 12
 
 

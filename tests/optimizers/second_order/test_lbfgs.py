@@ -7,6 +7,8 @@ from estimator_lab.tf1 import tf
 from tests.optimizers.second_order.problems import quadratic
 from tests.support.graphs import evaluate
 
+pytestmark = pytest.mark.trains
+
 
 def dense_inverse(pairs, start):
     """Returns the inverse Hessian of BFGS as a matrix ((7.16), p. 177)."""

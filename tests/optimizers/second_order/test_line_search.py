@@ -6,6 +6,8 @@ from estimator_lab.optimizers.second_order.hessian_free import armijo
 from estimator_lab.tf1 import tf
 from tests.support.graphs import evaluate
 
+pytestmark = pytest.mark.trains
+
 # (phi of the step length, its slope); the first two are Moré and Thuente's (1994, section 5).
 FUNCTIONS = {
     'rational': (lambda a: -a / (a**2 + 2), lambda a: (a**2 - 2) / (a**2 + 2) ** 2),

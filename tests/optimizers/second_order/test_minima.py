@@ -7,6 +7,8 @@ from scipy.optimize import minimize
 from estimator_lab.optimizers import ConjugateGradientOptimizer, LBFGSOptimizer
 from tests.optimizers.second_order.problems import CLASSICS, run, softmax_regression
 
+pytestmark = pytest.mark.trains
+
 
 @pytest.mark.parametrize(('method', 'iterations'), [(LBFGSOptimizer, 60), (ConjugateGradientOptimizer, 80)])
 @pytest.mark.parametrize('name', CLASSICS)

@@ -7,6 +7,8 @@ from estimator_lab.base.errors import FlagError
 from estimator_lab.optimizers.second_order.objective import Objective
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.trains
+
 KINDS = ('resource', 'reference')
 
 

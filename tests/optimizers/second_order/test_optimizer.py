@@ -10,6 +10,8 @@ from estimator_lab.optimizers import SECOND_ORDER, make_optimizer
 from estimator_lab.tf1 import tf
 from tests.optimizers.second_order.problems import run
 
+pytestmark = pytest.mark.trains
+
 every = pytest.mark.parametrize('name', sorted(SECOND_ORDER))
 
 

@@ -8,7 +8,7 @@ from estimator_lab.optimizers.second_order.gauss_newton import find_batch, find_
 from estimator_lab.optimizers.second_order.objective import Objective
 from estimator_lab.tf1 import deterministic_operations, tf
 
-pytestmark = pytest.mark.usefixtures('graph')
+pytestmark = [pytest.mark.trains, pytest.mark.usefixtures('graph')]
 
 
 def logits(x, units=3):

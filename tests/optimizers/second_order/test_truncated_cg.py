@@ -5,6 +5,8 @@ from estimator_lab.optimizers.second_order.hessian_free import kept_steps, trunc
 from estimator_lab.tf1 import tf
 from tests.optimizers.second_order.problems import quadratic
 
+pytestmark = pytest.mark.trains
+
 
 def solve(matrix, target, start=None, preconditioner=None, most=250, tolerance=5e-4):
     """Returns the kept solutions, the last one at the end, and the number of steps."""

@@ -11,6 +11,8 @@ from estimator_lab.runs.weights.checkpoint import HeldCheckpoint, open_checkpoin
 from estimator_lab.runs.weights.files import open_weight_file
 from estimator_lab.tf1 import tf
 
+pytestmark = pytest.mark.both
+
 VALUES = {'b/weights': np.arange(6, dtype=np.float32).reshape(2, 3), 'a': np.array(7, np.int64)}
 TENSORS = {'a': ((), 'int64'), 'b/weights': ((2, 3), 'float32')}
 

@@ -10,6 +10,8 @@ from estimator_lab.base.errors import DataError
 from estimator_lab.runs.weights import files
 from estimator_lab.runs.weights.files import open_weight_file
 
+pytestmark = pytest.mark.both
+
 VALUES = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 

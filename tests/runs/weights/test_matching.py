@@ -9,6 +9,8 @@ from estimator_lab.runs.weights.layouts import own_names
 from estimator_lab.runs.weights.matching import match
 from tests.support.weight_files import random_values, write_keras_2, write_slim
 
+pytestmark = pytest.mark.both
+
 SMALL = {'image_shape': (64, 64, 3), 'filters': 2, 'dense_units': 5, 'vocabulary': tuple('abc')}
 CONVOLUTIONS = {'image_shape': (64, 64, 3), 'filters': 2, 'head': 'pool', 'vocabulary': ()}
 WRITERS = {'slim': write_slim, 'keras_2': write_keras_2}

@@ -11,6 +11,8 @@ from safetensors.numpy import save_file
 from estimator_lab.base.errors import DataError, LabError
 from estimator_lab.runs.weights.files import open_weight_file
 
+pytestmark = pytest.mark.both
+
 VALUES = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 
