@@ -59,6 +59,7 @@ def model_dir(folder, archive):
     return settings.model_dir
 
 
+@pytest.mark.slow
 def test_training(model_dir):
     said = (model_dir.parent / 'said').read_bytes()
     assert b'Skipped a bad image' in said and shown_is_clean(said)
@@ -100,6 +101,7 @@ def test_predictions(run, model_dir, archive, monkeypatch):
     assert [f"'{key}" for key in keys] == [row['key'] for row in rows]
 
 
+@pytest.mark.slow
 def test_evaluations(run, model_dir, archive, folder):
     run(evaluate, f'--model_dir={model_dir}', f'--data={archive}', f'--out={folder / "report"}')
     run(evaluate, f'--model_dir={model_dir}', f'--data={archive}', '--json')
@@ -110,6 +112,7 @@ def test_evaluations(run, model_dir, archive, folder):
         assert "'=n" in [row[0] for row in csv.reader(file)]
 
 
+@pytest.mark.slow
 def test_inspections_and_exports(run, model_dir, archive, folder):
     for name in (r'=n/a\x1b]0;owned\x07.png', '=n/a\x1b]0;owned\x07.png'):  # as it is shown, and as it is
         arguments = f'--image={archive}:{name}', f'--out={folder / "seen"}'

@@ -91,6 +91,7 @@ def test_too_many_bad_images_stop_the_input(tmp_path):
         batches(input_fn)
 
 
+@pytest.mark.slow
 def test_a_model_function_trains_on_an_input_function(archive, tmp_path):
     train = api.input_fn(archive, (8, 8, 1), 8, shuffle=True, epochs=None)
     params = {'image_shape': (8, 8, 1), 'vocabulary': train.labels, 'filters': 2, 'dense_units': 4}

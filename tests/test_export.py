@@ -52,6 +52,7 @@ def answers_in_training(model_dir, files):
     return list(trained.estimator.predict(numpy_input_fn(images)))
 
 
+@pytest.mark.slow
 def test_a_tensorflow_without_this_package_gives_the_same_answers(cnn_dir, exported, files, tmp_path):
     wanted = answers_in_training(cnn_dir, files)
     shape = Trained.open(cnn_dir).shape

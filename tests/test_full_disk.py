@@ -29,6 +29,7 @@ def one_sentence(text, *words):
         assert str(word) in text
 
 
+@pytest.mark.slow
 def test_a_checkpoint(archive, tmp_path, monkeypatch):
     folder, save = tmp_path / 'run', tf.train.Saver.save
 

@@ -31,6 +31,7 @@ def model_dir(tmp_path, capsys):
     return folder
 
 
+@pytest.mark.slow
 def test_other_commands_open_it(model_dir, archive, tmp_path, capsys):
     member = f'{archive}:train/n000002/0003_01.png'
     assert invoke(predict, f'--model_dir={model_dir}', str(archive)) == 0

@@ -121,6 +121,7 @@ def line_for(heading):
     raise AssertionError(f'nothing here raises {heading!r}')
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not tf.__version__.startswith('2.21.'), reason='messages are those of the newest version')
 def test_each_message_is_what_is_printed(run_python):
     pytest.importorskip('scipy')
@@ -155,6 +156,7 @@ CURED = {
 }
 
 
+@pytest.mark.slow
 def test_run_cures_what_the_page_says(run_forked, tmp_path):
     cured = re.findall(r'^### (.+)\n\n`run` cures', PAGE, re.MULTILINE)
     assert len(cured) == len(CURED) and all(each.startswith(tuple(CURED)) for each in cured), cured

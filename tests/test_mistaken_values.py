@@ -174,6 +174,7 @@ def test_results_are_saved_to_a_text_as_to_a_path(cnn_dir, archive, tmp_path, sa
     assert (tmp_path / 'results').exists() or (tmp_path / 'results.png').exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('decode', ['exact', 'fast'])
 def test_training_and_streams_decode_by_the_same_words(archive, tmp_path, decode):
     chosen = {'image_size': 8, 'batch_size': 6, 'max_steps': 1, 'model_dir': tmp_path, 'say': None}

@@ -54,6 +54,7 @@ def test_an_evaluation_is_json_alone(run, archive):
     assert found['metrics']['total_examples'] == 5
 
 
+@pytest.mark.slow
 def test_the_primary_metric_says_over_how_many_images_it_is(run, tmp_path):
     files = [(f'{label}/{n}.png', encoded(picture(n))) for label in ('n000001', 'unknown') for n in range(3)]
     mixed = write_tar(tmp_path / 'mixed.tar', [*files, ('n000001/bad.png', b'junk')])

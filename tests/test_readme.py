@@ -52,6 +52,7 @@ def run(command, capfd):
     return ''
 
 
+@pytest.mark.slow
 def test_the_commands_run_twice_and_write_below_runs(clone, capfd):
     before = {path.name for path in clone.iterdir()}
     for command in 2 * list(commands_in_blocks(ROOT / 'README.md')):
@@ -66,6 +67,7 @@ def test_the_program_runs_unedited(run_forked, tmp_path):
     assert float(done.stdout.strip('[]\n')) == pytest.approx(2, abs=0.01)
 
 
+@pytest.mark.slow
 def test_the_python_interface_is_as_shown(clone, capsys):
     exec(
         programs_of(ROOT / 'README.md')[1].replace('model_dir=', 'image_size=8, max_steps=2, model_dir='), {}
@@ -73,6 +75,7 @@ def test_the_python_interface_is_as_shown(clone, capsys):
     assert 'n000003' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_quoted_output_is_what_train_prints(clone, capfd):
     """Except numbers, the size of a large checkpoint, and the command that starts Python."""
     shown = run('python -m estimator_lab.train --model=cnn --model_dir=runs/quoted', capfd)

@@ -46,6 +46,7 @@ def page(run, archive, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_the_report_needs_nothing_and_runs_nothing(run, page):
     task, _ = run
     text = page.read_text(encoding='utf-8')

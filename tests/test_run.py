@@ -70,6 +70,7 @@ def test_a_program_for_tensorflow_1_with_its_arguments_and_exit_status(run_pytho
     assert done.stdout == f"__main__ (?, 3) Estimator True ['{program}', '--end=exit']\n"
 
 
+@pytest.mark.slow
 def test_a_module_whose_traceback_shows_the_program_only(run_python, folder):
     done = run_python('-m', 'estimator_lab.run', '-m', 'old', PYTHONPATH=f'{ROOT}:{folder}')
     assert done.returncode == 1
@@ -80,12 +81,14 @@ def test_a_module_whose_traceback_shows_the_program_only(run_python, folder):
     assert 'estimator_lab' not in done.stderr.replace(str(folder), '')
 
 
+@pytest.mark.slow
 def test_a_program_for_tensorflow_2_stays_one(run_python, folder):
     done = run_python('-m', 'estimator_lab.run', str(folder / 'new.py'))
     lines = ['True 1 DNNClassifierV2', 'DNNClassifier Estimator GradientTape']
     assert done.stdout.splitlines() == lines, done.stderr
 
 
+@pytest.mark.slow
 def test_a_program_for_python_2(run_python, tmp_path):
     path = tmp_path / 'two.py'
     path.write_text("import tensorflow\nprint 'x'\n")
@@ -173,6 +176,7 @@ TAKEN = (
 )
 
 
+@pytest.mark.slow
 def test_the_program_of_the_guide_to_premade_estimators_gets_what_the_guide_prints(run_forked, tmp_path):
     pytest.importorskip('sklearn')
     program = tmp_path / 'iris.py'
@@ -231,6 +235,7 @@ def notebook(cells, folder):
     return printed, [each for each in outputs if each.output_type == 'error']
 
 
+@pytest.mark.slow
 @pytest.mark.once  # a kernel takes long to start
 def test_cells_of_a_notebook_are_decided_together(tmp_path):
     printed, errors = notebook(NOTEBOOK, tmp_path)
@@ -242,6 +247,7 @@ def test_cells_of_a_notebook_are_decided_together(tmp_path):
     assert 'ValueError' in errors[0].traceback[-1]
 
 
+@pytest.mark.slow
 def test_a_notebook_that_turns_out_to_be_for_tensorflow_2_gets_it(tmp_path):
     cells = [
         'import tensorflow as tf',
@@ -305,6 +311,7 @@ def test_a_program_on_standard_input(run_forked):
     assert done.stderr == "error: There is no program '-': programs are read from files.\n"
 
 
+@pytest.mark.slow
 def test_files_with_names_of_python_next_to_a_program(run_python, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ('types', 'queue', 'random', 'own'):

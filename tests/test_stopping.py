@@ -87,6 +87,7 @@ print('went on after', run.result.step)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('number', 'handles', 'status', 'lines'),
     [

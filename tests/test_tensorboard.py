@@ -60,6 +60,7 @@ def fetch(server, route, post=None, **query):
     return json.loads(text) if text.startswith(('[', '{')) else text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('page', 'run', 'tags'),
     [

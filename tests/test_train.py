@@ -24,6 +24,7 @@ def train(run_forked, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_a_run_says_what_a_person_needs(train, archive, tmp_path):
     done = train(f'--data={archive}', f'--eval_data={archive}', '--epochs=1', *SMALL)
     assert (done.returncode, done.stderr) == (0, '')
@@ -45,6 +46,7 @@ def test_a_run_says_what_a_person_needs(train, archive, tmp_path):
     assert (tmp_path / 'model' / 'checkpoint').exists()
 
 
+@pytest.mark.slow
 def test_too_many_bad_images_are_judged_in_one_sentence(train, tmp_path):
     files = [(f'{n % 4 // 2}/{n:02}.png', b'junk' if n % 2 else encoded(picture(n))) for n in range(24)]
     bad = write_tar(tmp_path / 'bad.tar', files)

@@ -39,6 +39,7 @@ def make(kind, suffix, version, tmp_path, **more):
     return cls(config=run_config(tmp_path), **arguments(kind, version), **more)
 
 
+@pytest.mark.slow
 @VERSIONS
 @pytest.mark.parametrize('kind', ['DNNLinearCombined'])
 def test_classifier(kind, version, tmp_path):
@@ -52,6 +53,7 @@ def test_classifier(kind, version, tmp_path):
     assert column(predictions, 'probabilities').sum(axis=1) == pytest.approx(np.ones(40), abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', ['DNN', 'Linear', 'DNNLinearCombined', 'Baseline'])
 def test_estimator_with_head(kind, tmp_path):
     """A v2 canned *Estimator trains with the head that is passed to it."""

@@ -27,6 +27,7 @@ def sparse_batches(features, labels, epochs=None):
     return input_fn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('cell', ['lstm'])
 def test_rnn_classifier(cell, tmp_path):
     """RNNClassifier learns what the last number of a sequence was."""
@@ -42,6 +43,7 @@ def test_rnn_classifier(cell, tmp_path):
     assert model.evaluate(sparse_batches(features, labels, epochs=1))['accuracy'] > 0.9
 
 
+@pytest.mark.slow
 def test_rnn_estimator(tmp_path):
     """RNNEstimator with a regression head learns the last number of a sequence."""
     features, labels = sequences()
@@ -89,6 +91,7 @@ def test_kmeans_predictions(tmp_path):
     assert model.score(batches(features, batch_size=40)) == pytest.approx(squared.min(axis=1).sum(), rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('api', [tf.estimator, tf2.estimator], ids=['v1', 'v2'])
 def test_linear_sdca(api, tmp_path):
     """A linear classifier learns by stochastic dual coordinate ascent."""
@@ -104,6 +107,7 @@ def test_linear_sdca(api, tmp_path):
     assert predictions[:, 0].tolist() == labels.tolist()
 
 
+@pytest.mark.slow
 def test_add_metrics(tmp_path):
     """add_metrics adds custom metrics to a canned estimator."""
     features, labels = two_blobs()

@@ -52,6 +52,7 @@ def test_load_in_v2(trained, tmp_path):
     assert run(output).shape == X.shape
 
 
+@pytest.mark.slow
 def test_load_in_an_eager_program(trained, tmp_path, run_python):
     """A TensorFlow 2 program without estimator_lab serves the export."""
     folder = trained.export_saved_model(str(tmp_path / 'export'), raw_receiver())

@@ -58,6 +58,7 @@ def test_sequence_columns():
     assert lengths.tolist() == [2, 1]
 
 
+@pytest.mark.slow
 def test_wide_and_deep(tmp_path):
     """A wide and deep model learns a rule that depends on the cross of two words."""
     rng = np.random.default_rng(0)

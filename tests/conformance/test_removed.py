@@ -28,6 +28,7 @@ def test_a_name_that_never_existed():
         tf.estimator.NoSuchEstimator  # noqa: B018
 
 
+@pytest.mark.slow
 def test_contrib(run_forked):
     """tf.contrib is available if estimator_lab.contrib is imported, and only then."""
     look = "from estimator_lab.tf1 import tf; print(hasattr(tf, 'contrib'))"

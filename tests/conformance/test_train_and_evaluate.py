@@ -31,6 +31,7 @@ def test_local_run(tmp_path):
     assert metrics == model.evaluate(line(epochs=1))
 
 
+@pytest.mark.slow
 def test_evaluation_at_each_checkpoint(tmp_path):
     """train_and_evaluate evaluates at every checkpoint, into the folder of the EvalSpec's name."""
     model = slope_estimator(tmp_path, save_checkpoints_steps=2)
@@ -44,6 +45,7 @@ def exported(folder):
     return sorted(path for path in folder.iterdir() if path.name.isdigit()) if folder.is_dir() else []
 
 
+@pytest.mark.slow
 def test_final_exporter(tmp_path):
     """FinalExporter exports once, at the end."""
     model = slope_estimator(tmp_path, save_checkpoints_steps=1)
@@ -52,6 +54,7 @@ def test_final_exporter(tmp_path):
     assert [str(p).encode() for p in exported(tmp_path / 'export' / 'final')] == [path]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('rate', 'count'), [(0.01, 3), (0.14, 1)], ids=['falling loss', 'rising loss'])
 def test_best_exporter(rate, count, tmp_path, monkeypatch):
     """BestExporter exports only models with a lower loss than all before."""

@@ -13,6 +13,7 @@ X = np.sin(np.arange(60) * 0.7).reshape(5, 3, 4).astype(np.float32)
 LENGTHS = [5, 0, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('direction', ['unidirectional', 'bidirectional'])
 def test_states_continue_a_sequence_and_both_orders_of_the_axes_agree(direction, session):
     """Two halves of a sequence, the second from the state of the first, are the whole; forwards only."""

@@ -48,6 +48,7 @@ def test_a_replicated_model_function_says_that_it_uses_one_device(monkeypatch):
     assert 'MirroredStrategy' in said[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['DNNEstimator', 'LinearEstimator', 'BaselineEstimator'])
 def test_canned_estimators_train_with_heads_of_contrib(name, tmp_path):
     layers = {'DNNEstimator': {'hidden_units': [2]}}.get(name, {})

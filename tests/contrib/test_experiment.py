@@ -80,6 +80,7 @@ def test_an_experiment_trains_evaluates_and_exports(experiment, tmp_path, graph)
         predictor.from_estimator(model, receiver, 'no')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('settings', 'steps'), [({}, [0, 3, 6, 9, 10]), ({'min_eval_frequency': 0}, [10])])
 def test_each_new_checkpoint_is_evaluated_as_in_1_15(tmp_path, monkeypatch, settings, steps):
     evaluated, evaluate = [], tf.estimator.Estimator.evaluate

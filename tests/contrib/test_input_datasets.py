@@ -53,6 +53,7 @@ def test_transformations_that_are_methods():
     assert all_of(dataset.from_tensors([7, 8]).unbatch().enumerate()) == [(0, 7), (1, 8)]
 
 
+@pytest.mark.slow
 def test_rejection_resample():
     numbers = tf.contrib.data.Dataset.range(4000)
     balanced = numbers.rejection_resample(

@@ -28,6 +28,7 @@ def of_two(repeats=20):
     ).get_next()
 
 
+@pytest.mark.slow
 def test_input_functions(tmp_path):
     model = tf.contrib.learn.Estimator(line, str(tmp_path)).fit(input_fn=of_two(), steps=10)
     metrics = model.evaluate(input_fn=of_two(), steps=2)
@@ -84,6 +85,7 @@ def test_an_experiment_with_metrics_and_export(tmp_path):
     assert again.decode().startswith(str(tmp_path / 'again'))
 
 
+@pytest.mark.slow
 def test_a_classifier(tmp_path):
     learn = tf.contrib.learn
     columns = learn.infer_real_valued_columns_from_input(X)
@@ -98,6 +100,7 @@ def test_a_classifier(tmp_path):
     assert set(next(model.predict(X, outputs=['logits']))) == {'logits'}
 
 
+@pytest.mark.slow
 def test_a_regressor_and_its_metrics(tmp_path):
     learn = tf.contrib.learn
     columns = learn.infer_real_valued_columns_from_input(X)
@@ -111,6 +114,7 @@ def test_a_regressor_and_its_metrics(tmp_path):
         learn.LinearClassifier(columns).evaluate(X, Y, metrics={'error': error})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', ['Classifier', 'Regressor'])
 def test_wide_and_deep_models_learn(kind):
     learn = tf.contrib.learn
@@ -128,6 +132,7 @@ def test_wide_and_deep_models_learn(kind):
     assert predicted in (0, 1) or kind == 'Regressor'
 
 
+@pytest.mark.slow
 def test_the_loss_is_the_mean_as_in_1_15():
     learn = tf.contrib.learn
     columns = learn.infer_real_valued_columns_from_input(X)
@@ -135,6 +140,7 @@ def test_the_loss_is_the_mean_as_in_1_15():
     assert model.fit(X, Y, steps=1).evaluate(X, Y)['loss'] == pytest.approx(np.log(2))
 
 
+@pytest.mark.slow
 def test_the_census_model_of_the_tutorial():
     """Columns of tf.contrib.layers, by their old names, with sparse features."""
     layers, learn = tf.contrib.layers, tf.contrib.learn

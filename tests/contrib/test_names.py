@@ -141,6 +141,7 @@ def test_whole_modules_are_tensorflows():
     assert contrib.framework.nest.is_sequence([1])
 
 
+@pytest.mark.slow
 def test_dimensions_have_values_as_in_tensorflow_1(run_forked):
     code = """
 from estimator_lab.tf1 import tf

@@ -16,6 +16,7 @@ def unknown(array):
     return tf.placeholder_with_default(np.float32(array), [None, None, *np.shape(array)[2:]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('width', [1, 4])
 def test_a_beam_of_the_best_sequences_of_a_batch_of_unknown_size(width, session):
     """With one beam it is the greedy decoder, and more beams find no worse sequences."""

@@ -105,6 +105,7 @@ def test_slots_that_begin_as_constants_wait_for_no_other_variable(session):
     assert session.run(slot).tolist() == [0.5, 0.5]
 
 
+@pytest.mark.slow
 def test_a_second_order_optimizer_steps_counts_and_shows_what_it_found(session):
     inputs = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
     step = tf.train.create_global_step()
@@ -123,6 +124,7 @@ def test_a_second_order_optimizer_steps_counts_and_shows_what_it_found(session):
     assert tags <= {value.tag for value in shown}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('optimizer', ['lbfgs', 'conjugate_gradient'])
 def test_iterations_on_a_batch_are_a_hyper_parameter(optimizer):
     losses = {}

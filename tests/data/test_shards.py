@@ -264,6 +264,7 @@ def started(source, out):
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('delay', [0, 0.05, 0.2, 0.4])
 def test_the_same_command_twice_at_once_gives_one_whole_result_and_sentences(source, out, delay):
     begun = []

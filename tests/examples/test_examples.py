@@ -62,6 +62,7 @@ def test_an_example_can_be_copied_alone(name):
         assert lines[HELPER] < lines['estimator_lab.tf1']
 
 
+@pytest.mark.slow
 def test_loading_tensorflow_prints_one_line(run_python):
     code = f'import sys; sys.path.insert(0, {str(ROOT / "examples")!r}); import cnn_three_modes'
     done = run_python('-c', code)
@@ -132,6 +133,7 @@ def test_cnn_three_modes(example, archive, monkeypatch, capsys):
     assert all(re.fullmatch(r'\S+\.png +n00000\d   probability [01]\.\d{3}', line) for line in lines)
 
 
+@pytest.mark.slow
 def test_dbn_three_modes(example, archive, monkeypatch, capsys):
     module = example('dbn_three_modes')
     monkeypatch.setattr(module, 'SIDE', 8)
@@ -142,6 +144,7 @@ def test_dbn_three_modes(example, archive, monkeypatch, capsys):
     assert phases == ['global_step', 'global_step', 'accuracy']
 
 
+@pytest.mark.slow
 def test_autoencoder_three_modes(example, archive, monkeypatch, capsys):
     module = example('autoencoder_three_modes')
     monkeypatch.setattr(module, 'SIDE', 8)
@@ -150,6 +153,7 @@ def test_autoencoder_three_modes(example, archive, monkeypatch, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 4
 
 
+@pytest.mark.slow
 def test_cnn_model_fn_learns_to_say_1(example):
     losses = example('cnn_model_fn').main(steps=4)
     assert len(losses) == 4
@@ -174,6 +178,7 @@ def test_input_func_gen_trains_on_scalars(example, archive, monkeypatch, capsys)
     assert 'first example after' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_minibatch_input_fn(example, archive, capsys):
     metrics = example('minibatch_input_fn').main(DemoPaths(archive, archive), side=16, steps=2, batches=1)
     assert metrics['global_step'] == 2
@@ -202,18 +207,21 @@ def test_arrays_have_the_pixels_of_the_package(example, archive):
     assert [labels[id_] for id_ in ids] == [member.label for member in members]
 
 
+@pytest.mark.slow
 def test_numpy_input_fn(example, archive, capsys):
     metrics = example('numpy_input_fn').main(DemoPaths(archive, archive), epochs=2)
     assert metrics['global_step'] == 2  # 48 examples in batches of 32
     assert sum(line.startswith('n00000') for line in capsys.readouterr().out.splitlines()) == 4
 
 
+@pytest.mark.slow
 def test_premade_estimator(example, archive):
     accuracies = example('premade_estimator').main(DemoPaths(archive, archive), epochs=100)
     assert list(accuracies) == ['pre-made DNNClassifier', 'custom CNN']
     assert min(accuracies.values()) > 0.5  # on the images it was trained on, where chance is 0.25
 
 
+@pytest.mark.slow
 def test_gan_makes_images_of_noise(example, archive, tmp_path):
     out = tmp_path / 'fakes.png'
     fakes = example('gan').main(DemoPaths(archive, archive), steps=3, out=out)
@@ -230,6 +238,7 @@ def test_all_second_order_optimizers_learn(example, archive):
     assert min(losses, key=losses.__getitem__) != 'Adam'
 
 
+@pytest.mark.slow
 def test_learning_rates_are_fed_and_one_that_learns_is_suggested(example, archive, capsys, monkeypatch):
     module = example('learning_rate')
     monkeypatch.setattr(module, 'HPARAMS', {'warmup_inputs': 0, 'layers': '8'})

@@ -51,6 +51,7 @@ def test_each_cell_learns_to_add(example, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 5
 
 
+@pytest.mark.slow
 def test_copying(example):
     losses = example.main(['--problem=copying', '--steps=2', '--train_steps=40', '--cells=gru'])
     assert losses['gru'] < math.log(9)  # of nine symbols that may be said

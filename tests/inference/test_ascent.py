@@ -48,6 +48,7 @@ def photo():
     return 0.3 + 0.4 * np.random.default_rng(1).random((1, 20, 30, 1), np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['conv1_1', 'pool5', 'global_pool', 'logits'])
 def test_the_objective_of_a_layer_is_the_mean_square_of_what_prediction_publishes(vgg, name):
     images = RNG.random((2, *vgg.shape), np.float32)
@@ -138,6 +139,7 @@ def test_nothing_to_climb_leaves_the_photo_as_it_is(cnn, photo):
     assert found == pytest.approx(photo, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_windows_leave_no_visible_seams(cnn, monkeypatch):
     """The mean change would differ by row if there were seams; or a mean image, or no wide changes."""
     monkeypatch.setattr(ascent, 'painted', lambda uphill: uphill)
@@ -164,6 +166,7 @@ def test_resizing_is_pillows():
     assert resized(image, (6, 9)) is image
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('shape', [(2, 32, 32, 3), (1, 33, 35, 3)])
 def test_waves_start_as_faint_noise_of_all_frequencies_and_climb(vgg, shape):
     with objective_of(vgg, 'conv2_1', by_channel=True) as objective:

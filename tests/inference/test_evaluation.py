@@ -84,6 +84,7 @@ def test_worst_mistakes_are_those_whose_label_was_least_probable(cnn, images, ex
         assert np.array_equal(example.image, decode_image(member.data, *cnn.shape))
 
 
+@pytest.mark.slow
 def test_the_loss_is_the_mean_over_examples_whatever_the_batch(cnn, images):
     losses = [run(cnn, images, batch_size=size).metrics['loss'] for size in (1, 5, 24)]
     assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
@@ -106,6 +107,7 @@ def test_a_folder_of_images_will_do(cnn, tmp_path):
     assert run(cnn, tmp_path).confusion.scores().images.tolist() == [0, 0, 1, 0]
 
 
+@pytest.mark.slow
 def test_images_that_cannot_be_evaluated(cnn, tmp_path):
     foreign = write_tar(tmp_path / 'foreign.tar', [('x/1.png', encoded(picture(1)))])
     with pytest.raises(DataError, match=r'None of 1 images has a label that the model knows \(such as n0'):
@@ -212,6 +214,7 @@ def test_the_classes_in_the_text_are_those_with_the_lowest_f1(found):
     assert [line.split()[0] for line in lines[start + 2 : start + 4]] == ['c01', 'c00']
 
 
+@pytest.mark.slow
 def test_all_verbs_use_the_checkpoint_of_the_opening(cnn_dir, images, tmp_path):
     """Also if a training deletes it: a run is what it was when it was opened."""
     folder = Path(shutil.copytree(cnn_dir, tmp_path / 'copy'))

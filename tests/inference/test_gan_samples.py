@@ -37,6 +37,7 @@ def samples(run, **settings):
     return sample(run, DreamSettings(**settings))
 
 
+@pytest.mark.slow
 def test_samples_depend_on_seed_and_place_alone(trained):
     found = samples(trained, count=6)
     images = found.images
@@ -78,6 +79,7 @@ def test_the_command(folder, tmp_path, capsys):
     assert '--steps has no meaning for samples of --model=gan' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_export_takes_latent_vectors_and_images(trained, tmp_path):
     saved = export(trained, ExportSettings(out=tmp_path / 'export'))
     assert set(signatures_of(saved)) == {'serving_default', 'pixels:serving_default', 'latent:samples'}

@@ -22,7 +22,7 @@ from tests.support.commands import invoke
 from tests.support.small_runs import train
 from tests.support.streams import stream_members
 
-pytestmark = pytest.mark.trains
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope='module')
@@ -49,6 +49,7 @@ def samples(trained, count, steps, seed=1, begin=None):
     return np.concatenate([images for images, _ in parts])
 
 
+@pytest.mark.slow
 def test_samples_of_an_rbm(folders):
     images, again, other = (samples(machine(folders / 'rbm'), 5, steps=3, seed=seed) for seed in (1, 1, 2))
     assert images.shape == (5, 6, 6, 1)

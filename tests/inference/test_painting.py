@@ -34,6 +34,7 @@ def photo(height, width, seed=3):
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('size', [(40, 24), (7, 19), (2, 2), (1, 5)])
 def test_a_painting_has_its_photos_size(artist, size):
     assert artist(photo(*size)).shape == (*size, 3)

@@ -39,6 +39,7 @@ def framed(shown):
     return unescape(re.search(r'srcdoc="(.*?)" style', shown._repr_html_(), re.DOTALL)[1])
 
 
+@pytest.mark.slow
 def test_fit_trains_and_tells_what_came_out(run, archive):
     assert (run.model, run.step, run.result.interrupted) == ('cnn', 4, False)
     assert run.metrics['accuracy'] == pytest.approx(run.evaluate(archive).metrics['accuracy'], abs=1e-6)
@@ -78,6 +79,7 @@ def test_images_in_memory_are_predicted_like_files(run, tmp_path):
     np.testing.assert_allclose(floats['probabilities'], of_array['probabilities'], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_arrays_with_labels_are_evaluated_like_an_archive(run, archive):
     members = list(stream_members(archive))
     x = np.stack([decode_image(member.data, *run.shape) for member in members])

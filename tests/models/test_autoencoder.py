@@ -38,6 +38,7 @@ def arrays(batch=8, epochs=1):
     return input_fn
 
 
+@pytest.mark.slow
 def test_it_learns_to_denoise(tmp_path):
     params = {**SMALL, 'corruption': 'gaussian', 'corruption_level': 0.5}
     params |= {'learning_rate': 0.01, 'train_steps': 400}
@@ -90,6 +91,7 @@ def test_operations_beside_the_layers_have_names_in_the_graph_of_tensorboard(tmp
     assert {'images', 'flatten', 'layer_1', 'output', 'reconstruction'} <= top
 
 
+@pytest.mark.slow
 def test_pre_trained_layers_are_unrolled(archive, tmp_path):
     def run(max_steps):
         hparams = 'layers=5-3,pretrain_epochs=0.5,activation=sigmoid'  # two steps a layer
@@ -113,6 +115,7 @@ def test_pre_trained_layers_are_unrolled(archive, tmp_path):
     assert all(np.array_equal(again[name], end[name]) for name in end)
 
 
+@pytest.mark.slow
 def test_few_images_are_reconstructed_as_by_principal_components(tmp_path):
     """The deep network learns them by heart: its error on others was twice as large."""
     rng = np.random.default_rng(1)
@@ -167,6 +170,7 @@ def test_the_output_is_scaled_to_a_narrow_range_of_pixels(given, is_linear):
     assert not resolve(Params, {**named, 'pixels': Pixels(0.0, 0.5)}).for_data().is_linear
 
 
+@pytest.mark.slow
 def test_images_of_a_narrow_range_are_reconstructed(tmp_path):
     images = (blobs(200) / 255 * 0.016).astype(np.float32)
     given = {'max_steps': 200, 'hparams': {'layers': '30'}}

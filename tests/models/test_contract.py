@@ -120,14 +120,14 @@ REFUSED = [
 
 # These two are made of the layers that the others have too, and take longest.
 ONCE = ('resnet', 'vgg')
-# A classifier, phases, two networks in turn, and trees: the trainings that guard each change.
-TRAINED = ('cnn', 'dbn', 'gan', 'recursive')
+# A classifier, and two networks in turn: the trainings that guard each change.
+TRAINED = ('cnn', 'gan')
 RUNS = {check.__name__ for check in runs.CHECKS}
 
 
 def marks_of(name, check):
-    apart = check in RUNS and name not in TRAINED
-    return [pytest.mark.once] * (name in ONCE) + [pytest.mark.slow] * apart
+    is_slow = name in ONCE or (check in RUNS and name not in TRAINED)
+    return [pytest.mark.once] * (name in ONCE) + [pytest.mark.slow] * is_slow
 
 
 EACH_MODEL = [

@@ -42,6 +42,7 @@ def trained(tmp_path_factory):
     return train_run(run, lines.append), run.model_dir, lines
 
 
+@pytest.mark.slow
 def test_phases_share_one_axis_of_steps(trained):
     result, folder, lines = trained
     assert result.step == 7 and 0 <= result.metrics['accuracy'] <= 1
@@ -89,6 +90,7 @@ def test_head_steps_below_1_are_a_share_of_fine_tuning(given, steps):
     assert params.steps_of_head == steps
 
 
+@pytest.mark.slow
 def test_it_goes_on_in_the_phase_where_it_was_killed(settings, trained, tmp_path):
     run = settings()
     for phase in ('pretrain_2:', 'last:'):
@@ -113,6 +115,7 @@ def test_without_pretraining_it_is_the_same_network(trained, graph):
     assert names == {name for name in values_in(trained[1], 7) if re.match(r'(layer_.|logits)/\w+$', name)}
 
 
+@pytest.mark.slow
 def test_machines_pretrain_on_images_without_labels(settings, tmp_path):
     loose = write_tar(tmp_path / 'loose.tar', [(f'{i}.png', encoded(picture(i))) for i in range(12)])
     run = settings(pretrain_data=[str(loose)], max_steps=2, hparams='layers=6,pretrain_epochs=0.5')

@@ -57,6 +57,7 @@ def network_variables(scope):
     return [v for v in tf.global_variables(f'{scope}/') if not v.op.name.endswith(('/Adam', '/Adam_1'))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', KINDS)
 def test_a_step_teaches_both_networks_and_is_counted_once(kind, graph):
     session, spec = step_of(**KINDS[kind])
@@ -71,6 +72,7 @@ def test_a_step_teaches_both_networks_and_is_counted_once(kind, graph):
         assert len(network_variables('generator_average')) == len(network_variables('generator'))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', ['conditional', 'augmented'])
 def test_bad_examples_teach_nothing(kind, tmp_path):
     hparams = {**SMALL, **KINDS[kind]}
@@ -78,6 +80,7 @@ def test_bad_examples_teach_nothing(kind, tmp_path):
     a_bad_batch_changes_nothing(Subject(MODEL, hparams, shape, tmp_path))
 
 
+@pytest.mark.slow
 def test_the_average_follows_the_generator(graph):
     """At step t it keeps min(0.999, (1 + t) / (10 + t)): a tenth at first."""
     name = 'transposed_conv_1/kernel'
@@ -91,6 +94,7 @@ def test_the_average_follows_the_generator(graph):
             assert np.allclose(new, kept * old + (1 - kept) * kernel, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_moves_are_made_in_turn(graph):
     """By plain gradient descent: the generator goes down the loss of the discriminator that has moved."""
     session, spec = step_of(optimizer='sgd', learning_rate=0.1)
@@ -114,6 +118,7 @@ def test_moves_are_made_in_turn(graph):
     assert [n for n in end if n.startswith('discriminator/') and not np.array_equal(start[n], end[n])]
 
 
+@pytest.mark.slow
 def test_gradients_are_clipped_and_the_rate_warms_up():
     params = {'optimizer': 'sgd', 'learning_rate': 0.1, 'learning_rate_schedule': 'constant'}
 
@@ -140,6 +145,7 @@ def assert_the_generator_rests(session, spec):
     assert before and all(np.array_equal(before[name], after[name]) for name in before)
 
 
+@pytest.mark.slow
 def test_a_gradient_that_is_no_number_changes_nothing(graph):
     session, spec = step_of()
     with session:
@@ -149,6 +155,7 @@ def test_a_gradient_that_is_no_number_changes_nothing(graph):
         assert_the_generator_rests(session, spec)
 
 
+@pytest.mark.slow
 def test_the_discriminator_sees_both_kinds_of_images_augmented_in_both_updates(monkeypatch, graph):
     """If augmentation makes all images black, the generator has no gradient, and both kinds look the same."""
     monkeypatch.setattr('estimator_lab.models.gan.game.augmented', lambda images, noise: 0.0 * images)
@@ -157,6 +164,7 @@ def test_the_discriminator_sees_both_kinds_of_images_augmented_in_both_updates(m
         assert_the_generator_rests(session, spec)
 
 
+@pytest.mark.slow
 def test_a_row_of_samples_has_one_label_and_each_column_one_latent_vector(monkeypatch, tmp_path, graph):
     def tiles(latent, one_hot, params, scope):
         """Images of one grey: 80 a label, and up to 79 for the vector."""

@@ -36,6 +36,7 @@ def test_max_norm_bounds_the_weights_after_each_step(session):
     assert np.linalg.norm(session.run(kernel), axis=0).max() == pytest.approx(0.5, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_virtual_adversarial_training_adds_its_loss_in_training_only():
     def loss(mode, distance):
         with tf.Graph().as_default(), tf.Session() as session:

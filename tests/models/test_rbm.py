@@ -31,6 +31,7 @@ def estimator(folder, side=3, **params):
     return tf.estimator.Estimator(rbm.model_fn, params=params, config=config)
 
 
+@pytest.mark.slow
 def test_learns_bars_and_stripes(pictures, graph, session):
     """Within 0.25 nats of the 14 pictures' even distribution; an even one over all 512 is 3.6 nats away."""
     params = {'image_shape': (3, 3, 1), 'hidden_units': 16, 'chains': 100, 'cd_steps': 5, 'train_steps': 3000}
@@ -63,6 +64,7 @@ def test_samples_start_at_the_image(pictures, session):
     assert np.abs(samples - images).mean() == pytest.approx(0, abs=0.05)
 
 
+@pytest.mark.slow
 def test_visible_values_outside_0_and_1_are_refused(tmp_path):
     def input_fn():
         return tf.data.Dataset.from_tensors({'image': tf.fill([2, 3, 3, 1], 2.0)}).repeat()
@@ -94,6 +96,7 @@ def test_a_step_computes_nothing_for_show(cd_steps, graph):
     assert draws == 1 + (cd_steps > 1)  # the last step's, too; those between draw in the body of their loop
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not supports_bfloat16(), reason='the processor has no bfloat16')
 def test_energies_have_all_their_digits_in_bfloat16(tmp_path, pictures):
     trained = estimator(tmp_path, ais_chains=50, ais_steps=500)
@@ -105,6 +108,7 @@ def test_energies_have_all_their_digits_in_bfloat16(tmp_path, pictures):
         assert first[name] == pytest.approx(second[name], abs=0.05 if name == 'log_partition' else 1e-4)
 
 
+@pytest.mark.slow
 def test_gaussian_units_learn_at_the_default_rate(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), np.uint8)
     made = estimator(tmp_path, side=8, visible_units='gaussian', train_steps=100)
@@ -114,6 +118,7 @@ def test_gaussian_units_learn_at_the_default_rate(tmp_path):
     assert found['reconstruction_error'] < 66 and 'pseudo_log_likelihood' not in found
 
 
+@pytest.mark.slow
 def test_a_verdict_knows_how_many_steps_are_usual(pictures, monkeypatch, tmp_path):
     told = altered(rbm.MODEL, judge=lambda seen: f'Usually {seen.usual_steps} steps.')
     monkeypatch.setattr(rbm, 'MODEL', told)

@@ -116,6 +116,7 @@ def test_pixels(session):
     assert np.allclose(found[1][..., 2], (grey[..., 0] - 0.406) / 0.225, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_frozen_layers_do_not_change(session):
     frozen = tuple(freezable(Params(**SMALL))[:4])
     assert frozen == ('conv1', 'block1_1', 'block1_2', 'block2_1')
@@ -137,6 +138,7 @@ def test_frozen_layers_do_not_change(session):
     assert not any('conv1/weights/Adam' in name and 'block' not in name for name in before), 'it has slots'
 
 
+@pytest.mark.slow
 def test_the_batchs_statistics_in_training_only(session):
     images, params = tf.random.stateless_uniform([4, 32, 32, 3], [1, 2]), Params(**SMALL, dropout_rate=0.5)
     quiet = dict(network(images, params))['logits']

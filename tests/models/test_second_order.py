@@ -23,6 +23,7 @@ PAIRS = [
 RNG = np.random.default_rng(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('name', 'optimizer'), PAIRS)
 def test_an_interrupted_run_has_the_same_weights_bit_for_bit(name, optimizer, tmp_path):
     params = {'image_shape': shape_of(name), 'vocabulary': ('a', 'b'), **SMALL[name]}

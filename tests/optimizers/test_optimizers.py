@@ -56,6 +56,7 @@ def test_it_is_a_tf1_optimizer_and_lowers_a_bowl(name):
     assert saved <= {v.op.name for v in tf.global_variables()} and (saved or name == 'sgd')
 
 
+@pytest.mark.slow
 @every
 def test_only_the_given_variables_change(name):
     variables = [tf.get_variable(n, initializer=np.array([1.0, 1.0], np.float32)) for n in ('one', 'two')]
@@ -67,6 +68,7 @@ def test_only_the_given_variables_change(name):
     assert np.all(one != 1) and np.all(two == 1)
 
 
+@pytest.mark.slow
 @every
 def test_a_resumed_run_equals_an_uninterrupted_one(name, tmp_path):
     made = Bowl(name)
@@ -82,6 +84,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(name, tmp_path):
     assert all(np.array_equal(whole[n], resumed[n]) for n in set(whole) | set(resumed))
 
 
+@pytest.mark.slow
 @every
 def test_two_of_them_share_no_state(name):
     variables = [tf.get_variable(n, initializer=np.array(_START, np.float32)) for n in ('one', 'two')]

@@ -62,6 +62,7 @@ def assert_computes(model_dir, images, wanted):
         assert np.ptp(values) > 1e-3, 'all alike would prove nothing'
 
 
+@pytest.mark.slow
 def test_keras_2_with_the_top(keras, tmp_path):
     path, images, made = keras
     found = imported(path, tmp_path / 'vgg')
@@ -69,6 +70,7 @@ def test_keras_2_with_the_top(keras, tmp_path):
     assert_computes(tmp_path / 'vgg', images, made)
 
 
+@pytest.mark.slow
 def test_convolutions_alone_by_the_names_of_slim(keras, tmp_path):
     path, images, made = keras
     with open_weight_file(path) as file:
@@ -98,6 +100,7 @@ def small_file(tmp_path, write=write_keras_2, **params):
     return path
 
 
+@pytest.mark.slow
 def test_names_of_the_classes(tmp_path):
     names = tmp_path / 'names.txt'
     names.write_text('cat\ndog\neel\n')
@@ -124,6 +127,7 @@ def test_a_checkpoint_of_another_model(cnn_dir, tmp_path):
         assert np.array_equal(*(one.estimator.get_variable_value(name) for one in (old, new)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('written', 'changes', 'error', 'words'),
     [

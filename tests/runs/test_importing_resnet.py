@@ -80,6 +80,7 @@ def torch(tmp_path_factory):
     return path, values
 
 
+@pytest.mark.slow
 def test_a_file_of_torchvision(torch, tmp_path):
     path, values = torch
     found = imported(path, tmp_path / 'model', depth=18, filters=2)
@@ -114,6 +115,7 @@ def test_published_names_and_axes(torch):
     assert np.array_equal(found['resnet_18/logits/weights'][0, 0, 5], published['fc.weight'][:, 5])
 
 
+@pytest.mark.slow
 def test_more_classes_than_maps(tmp_path):
     logits = {'resnet_18/logits/weights': [1, 1, 16, 99], 'resnet_18/logits/biases': [99]}
     shapes = {**variables_of(depth=18, filters=2), **logits}
@@ -122,6 +124,7 @@ def test_more_classes_than_maps(tmp_path):
     assert len(found.labels) == 99
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('params', 'words'),
     [

@@ -149,6 +149,7 @@ def test_phases_are_checked_as_well(tmp_path, copy, precious):
         check_safe_paths(run)
 
 
+@pytest.mark.slow
 def test_training_writes_through_no_link_whatever_its_name(tmp_path, precious):
     """Each file of a whole run, its next checkpoint too, is replaced by a link to a file of the user's."""
     victim, copy = precious / 'graph.pbtxt', tmp_path / 'model'

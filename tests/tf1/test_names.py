@@ -33,6 +33,7 @@ def resolves(name: str) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_every_tensorflow_name_resolves():
     _ = tf.estimator.Estimator  # makes the missing modules available
     folder = Path(importlib.util.find_spec('tensorflow_estimator').origin).parent

@@ -78,6 +78,7 @@ def test_arrays_are_queued_as_they_are():
             assert session.run(rows)[1].tolist() == [[0, 1], [2, 3], [4, 5]]
 
 
+@pytest.mark.slow
 def test_a_program_may_define_flags_that_absl_logging_has():
     program = """
 from estimator_lab.tf1 import tf

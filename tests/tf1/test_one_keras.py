@@ -60,6 +60,7 @@ print(tf.function and layers.LSTM is tf.keras.layers.LSTM, tf.executing_eagerly(
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('text', 'lines'),
     [

@@ -10,6 +10,7 @@ from estimator_lab.tf1.packages import ONEDNN_VARIABLE, Packages, choose_variabl
 pytestmark = [pytest.mark.both, pytest.mark.trains]
 
 
+@pytest.mark.slow
 def test_app_run_prints_each_log_line_once(run_python, tmp_path):
     program = tmp_path / 'program.py'
     program.write_text(
@@ -73,6 +74,7 @@ def test_a_nightly_build_counts_as_the_package(monkeypatch):
     assert [installed(name) for name in ('tf-keras', 'keras', 'protobuf')] == ['2.23.0.dev1', '3.15.1', None]
 
 
+@pytest.mark.slow
 def test_keras_3_by_environment_is_kept_and_estimator_raises(run_python):
     code = """
 import keras
@@ -104,6 +106,7 @@ def test_onednn_is_on_where_it_helps_unless_the_user_has_chosen(monkeypatch, mac
     assert found == chosen
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.machine() != 'x86_64', reason='oneDNN is not chosen on other processors')
 @pytest.mark.parametrize(('said', 'native'), [('0', False), (None, True)])
 def test_convolutions_run_in_onednn(run_python, said, native):

@@ -55,12 +55,14 @@ def glibc():
         pytest.skip('the C library is not glibc 2.33 or newer')
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('glibc')
 def test_blocks_come_from_the_heap_up_to_32_mib_in_a_prepared_process():
     printed = _printed(_AS_TENSORFLOW_DOES + _KEEP + _COUNT + _PREPARE + _COUNT)
     assert printed == ['False', '1', '1', 'True', '0', '1']
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('glibc')
 def test_an_input_function_keeps_blocks_in_a_prepared_process():
     program = _AS_TENSORFLOW_DOES + _TRAIN + _COUNT + 'prepare_process()\n' + _TRAIN + _COUNT

@@ -61,6 +61,7 @@ print(len([n for n in dir(tf2.estimator) if not n.startswith('_')]))
     assert done.stdout.split() == ['57', '55']
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('first', ['tensorflow', 'keras'])
 def test_tensorflow_or_keras_may_be_imported_first(run_python, first):
     check(
@@ -79,6 +80,7 @@ from tensorflow.compat.v2 import estimator
     )
 
 
+@pytest.mark.slow
 @restored_only
 def test_users_of_keras_3_are_warned_and_keep_it(run_python):
     done = check(
@@ -164,11 +166,13 @@ def test_training_prints_nothing(run_python):
     assert done.stdout == done.stderr == ''
 
 
+@pytest.mark.slow
 def test_errors_of_native_code_alone_are_shown_at_level_2(run_python):
     done = check(run_python, TRAIN, TF_CPP_MIN_LOG_LEVEL='2')
     assert all(line.startswith('E0000 ') or ': E ' in line for line in done.stderr.splitlines())
 
 
+@pytest.mark.slow
 def test_a_command_shows_notes_on_request_and_loads_no_packages_for_other_kinds_of_data(run_python):
     look = """
 import sys
@@ -229,6 +233,7 @@ import estimator_lab.tf1; import tensorflow_estimator.python.estimator.estimator
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('lines', FORMS.strip().splitlines())
 def test_each_import_form_trains(run_forked, lines):
     check(run_forked, f'{lines}\n{TRAIN_ONE_STEP}')
@@ -275,6 +280,7 @@ for api in tf.keras, tf.compat.v1.keras:
     assert done.stdout.splitlines() == [sentence] * 2, done.stderr
 
 
+@pytest.mark.slow
 @restored_only
 def test_only_the_restored_names_change(run_python, run_forked):
     """The API and the behaviour of TensorFlow are the same with and without the import."""

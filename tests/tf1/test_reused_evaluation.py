@@ -71,6 +71,7 @@ def builds(monkeypatch):
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('input_fn', 'sessions'), [(dataset, 1), (one_shot, 3), (queue, 3)])
 @pytest.mark.parametrize('steps', [None, 2])
 def test_metrics_equal_those_of_separate_graphs(trained, builds, input_fn, sessions, steps):
@@ -158,6 +159,7 @@ def test_a_failed_evaluation_is_built_again(trained, builds):
     assert len(builds) == 2
 
 
+@pytest.mark.slow
 def test_train_and_evaluate_with_tables(tmp_path, builds):
     """A canned classifier whose column has a table; each evaluation is compared with a separate one."""
 

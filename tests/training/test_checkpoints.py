@@ -58,6 +58,7 @@ def train(request, tmp_path):
     return train
 
 
+@pytest.mark.slow
 def test_a_list_that_cannot_be_read_once_does_not_begin_a_run_anew(tmp_path, monkeypatch, train):
     """TensorFlow takes it for none; the checkpoints that are there must survive."""
     train(0, 4)
@@ -68,6 +69,7 @@ def test_a_list_that_cannot_be_read_once_does_not_begin_a_run_anew(tmp_path, mon
     assert {path.name: path.read_bytes() for path in tmp_path.glob('[cm]*')} == before
 
 
+@pytest.mark.slow
 def test_the_checkpoint_that_was_restored_is_not_written_again(tmp_path, monkeypatch, train):
     """TensorFlow writes in place: a full disk would leave half an index, and no checkpoint to go on from."""
     train(0, 4)

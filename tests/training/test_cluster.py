@@ -250,6 +250,7 @@ def test_a_task_ends_when_training_has_ended_and_the_chief_is_gone(work, listene
     assert time.monotonic() - started > 0.3 and not work.is_set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('job', 'has_begun', 'names'),
     [('worker', False, ['chief 0', 'ps 0']), ('worker', True, ['ps 0']), ('chief', True, ['ps 0'])],

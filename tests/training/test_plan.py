@@ -66,6 +66,7 @@ def test_a_model_dir_of_another_kind_is_left_alone(settings, trained_before, arc
     assert files_in(trained_before) == before
 
 
+@pytest.mark.slow
 def test_split_trains_and_evaluates_on_different_images(settings, archive):
     plan, _ = opened(settings(split='0.6,0.3', eval_data=()))
     seen = [
@@ -80,6 +81,7 @@ def test_split_trains_and_evaluates_on_different_images(settings, archive):
     assert whole.inputs.train.total + whole.inputs.evaluation.total == 24
 
 
+@pytest.mark.slow
 def test_weights_and_a_choice_of_images(settings, tmp_path):
     chosen = tmp_path / 'labels.txt'
     chosen.write_text('n000000\nn000001\n')
@@ -158,6 +160,7 @@ def test_balanced_classes_have_the_same_weight_in_all(settings, archive, tmp_pat
     assert opened(settings())[0].params.class_weights == ()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_without_a_record_is_rejected(settings, tmp_path):
     """It would be where its variables have the same names, in whatever order its labels were."""
     train(opened(settings(max_steps=1))[0])
@@ -201,6 +204,7 @@ def test_pale_images_fill_the_range_of_the_network(archive, tmp_path):
     assert pixels_of(pale, hparams=f'{SMALL},stretch=false') == RAW_PIXELS
 
 
+@pytest.mark.slow
 def test_a_run_keeps_the_mean_image_of_its_first_data(archive, tmp_path):
     files = [(f'n{n % 4:06}/{n}.png', encoded(picture(n))) for n in range(40, 50)]
     other = write_tar(tmp_path / 'other.tar', files)

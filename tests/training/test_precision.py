@@ -82,6 +82,7 @@ def trained(tmp_path_factory):
 HALVES = pytest.mark.parametrize('name', [name for name in PRECISIONS if name != 'float32'])
 
 
+@pytest.mark.slow
 @HALVES
 def test_it_reaches_convolutions_and_matrix_products_forward_and_back(trained, name):
     assert trained['float32'][1] == set()

@@ -125,6 +125,7 @@ def test_a_new_archive_is_used_from_the_next_epoch_on(go_on, folder, archive, mo
     assert said == [] and keys(again, 30) == expected[:30]
 
 
+@pytest.mark.slow
 def test_each_checkpoint_knows_its_own_position(go_on, folder, archive):
     """Also after another batch size, and with a batch that the end of an epoch divides."""
     train(go_on(batch_size=4, max_steps=5, save_checkpoints_steps=1)[0])
@@ -146,6 +147,7 @@ def test_a_checkpoint_that_does_not_know_its_place_is_refused(go_on, folder):
         go_on()
 
 
+@pytest.mark.slow
 def test_another_batch_size_in_the_middle_of_pretraining(archive, tmp_path):
     def again(**changes):
         given = {'model': 'dbn', 'hparams': 'layers=6,pretrain_epochs=0.5', **changes}

@@ -52,6 +52,7 @@ def test_trains_evaluates_and_leaves_a_model_dir(settings, tmp_path, capsys, mon
     assert any(line.startswith('It was trained with optimizer=adam: for other') for line in lines)
 
 
+@pytest.mark.slow
 def test_evaluation_labels_that_training_never_saw(settings, archive, tmp_path):
     mixed = rewrite(archive, tmp_path / 'mixed.tar', lambda n, name: name.replace('n000003', 'n000009'))
     result, lines = trained(settings(eval_data=[mixed]))
@@ -76,6 +77,7 @@ def test_training_examples_that_equal_one_of_another_label_are_counted(settings,
     assert twins_of(plan) == 0
 
 
+@pytest.mark.slow
 def test_a_pipe_trains_as_the_same_file_does(settings, tmp_path):
     """The images that its range and mean are of are trained on as well, each image once."""
     labels = tmp_path / 'labels.txt'
@@ -97,6 +99,7 @@ def test_a_pipe_trains_as_the_same_file_does(settings, tmp_path):
         assert np.array_equal(weights[0][name], weights[1][name]), name
 
 
+@pytest.mark.slow
 def test_evaluation_sees_the_images_without_augmentation(settings, archive, tmp_path):
     result, _ = trained(settings(augment='shift=3,mirror', max_steps=1))
     evaluated = Run.open(tmp_path / 'model').evaluate(str(archive)).metrics
@@ -108,6 +111,7 @@ def test_the_reader_decodes_as_the_setting_says(settings):
         assert opened(settings(decode=name))[0].reader.options.decode == name
 
 
+@pytest.mark.slow
 def test_bad_images_are_counted_and_shown(settings, archive, tmp_path):
     some_bad = rewrite(archive, tmp_path / 'bad.tar', data=lambda n, data: b'junk' if n % 8 == 3 else data)
     changes = {'data': [some_bad], 'eval_data': [some_bad], 'max_bad_fraction': 0.2}
@@ -155,6 +159,7 @@ def test_sizes_that_make_no_network_leave_nothing(settings, tmp_path):
     assert not (tmp_path / 'model').exists()
 
 
+@pytest.mark.slow
 def test_a_failed_start_removes_only_its_own_files(settings, cnn_dir, tmp_path):
     """Files that others wrote into the folder in the meantime stay: predictions, notes, another run."""
     bad = write_tar(tmp_path / 'bad.tar', [(f'n{n % 2}/{n}.png', b'junk') for n in range(40)])
@@ -180,6 +185,7 @@ def test_a_failed_start_removes_only_its_own_files(settings, cnn_dir, tmp_path):
     assert left >= {'bad_members.csv', 'notes.txt', *others} and not is_a_run(model_dir)
 
 
+@pytest.mark.slow
 def test_a_failed_restart_loses_nothing(settings, cnn_dir, archive, tmp_path):
     before = values_in(shutil.copytree(cnn_dir, tmp_path / 'model'))
     bad = rewrite(archive, tmp_path / 'bad.tar', data=lambda n, data: b'junk')
@@ -190,6 +196,7 @@ def test_a_failed_restart_loses_nothing(settings, cnn_dir, archive, tmp_path):
     assert trained(settings(max_steps=8, resume_changed=True))[0].step == 8
 
 
+@pytest.mark.slow
 def test_a_loss_of_nan_says_how_to_go_on(settings, tmp_path):
     # After such a step, rectified units may all be off, and the loss a number.
     hparams = f'{CONSTANT},activation=linear'
@@ -270,6 +277,7 @@ def test_early_stopping_and_exports(settings, accuracies):
     assert trained(settings(early_stopping=3, max_steps=5))[0].step == 5
 
 
+@pytest.mark.slow
 def test_a_deterministic_run_gives_the_same_bits_and_leaves_the_process_as_it_was(settings, tmp_path):
     def bits(folder):
         more = {'hparams': 'filters=16,dense_units=64', 'augment': 'shift=2,mirror', 'deterministic': True}
@@ -281,6 +289,7 @@ def test_a_deterministic_run_gives_the_same_bits_and_leaves_the_process_as_it_wa
     assert not config.is_op_determinism_enabled()
 
 
+@pytest.mark.slow
 def test_half_precision_reaches_the_session(settings, cnn_dir):
     result, _ = trained(settings(precision='bfloat16', max_steps=3))
     half, single = (values_in(folder)['conv2d/kernel'] for folder in (result.checkpoint, cnn_dir))

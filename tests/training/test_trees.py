@@ -55,6 +55,7 @@ def model_dir(data, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_folder_holds_its_tokens_and_opens_again(model_dir):
     tokens = (model_dir / 'tokens.txt').read_text().split()
     assert {'[MAX', '[MIN', '[MED', '[SM', ']', *'0123456789'} == set(tokens)
@@ -63,6 +64,7 @@ def test_a_folder_holds_its_tokens_and_opens_again(model_dir):
     assert not {'tokens', 'vocabulary'} & set(found.record.hparams)
 
 
+@pytest.mark.slow
 def test_a_run_that_stopped_goes_on_exactly(data, model_dir, tmp_path):
     """From a text, shuffled, with dropout: the run that did not stop."""
     parts = stopped_at(3, model_dir, tmp_path / 'parts')
@@ -91,6 +93,7 @@ def test_predict_gives_a_row_a_tree(model_dir, tmp_path, capsys):
     assert rows[0]['label'] in '0123456789' and 0 < rows[0]['probability'] <= 1
 
 
+@pytest.mark.slow
 def test_evaluate_and_inspect(model_dir, data, tmp_path, capsys):
     copy = shutil.copytree(model_dir, tmp_path / 'model')
     assert invoke(evaluate, f'--model_dir={copy}', f'--data={data.test}', f'--out={tmp_path / "out"}') == 0
@@ -150,6 +153,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 def test_bad_lines_are_counted_listed_and_skipped(data, tmp_path):
     path, folder = tmp_path / 'some.tsv.gz', tmp_path / 'model'
     good = data.train.read_bytes().splitlines()[:20]
@@ -197,6 +201,7 @@ def test_a_folder_keeps_its_kind_and_its_tokens(data, model_dir, tmp_path, capsy
     assert 'do not match: tree/embedding is' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_warm_start_takes_vectors_of_the_same_tokens_only(data, model_dir, tmp_path):
     def beginning(**changes):
         run = settings(data, tmp_path / 'model', warm_start=model_dir, **changes)

@@ -35,6 +35,7 @@ def import_network(folder, labels, names=None, **network):
     return values
 
 
+@pytest.mark.slow
 def test_frozen_layers_keep_the_weights_they_start_with(archive, tmp_path):
     values = import_network(tmp_path, tuple(f'n{number:06}' for number in range(5)), dense_units=5)
 
@@ -82,6 +83,7 @@ def test_a_file_is_imported_first(settings, tmp_path):
         opened(settings(warm_start=tmp_path / 'vgg.h5'))
 
 
+@pytest.mark.slow
 def test_pre_training_need_not_match(archive, tmp_path):
     network = 'activation=sigmoid,layers=6-4'
 
@@ -97,6 +99,7 @@ def test_pre_training_need_not_match(archive, tmp_path):
     assert len(plan.warm_start.taken) == len(layers) * 2 and not plan.warm_start.new
 
 
+@pytest.mark.slow
 def test_warm_start_takes_all_where_the_labels_are_the_same(settings, cnn_dir, tmp_path):
     source = shutil.copytree(cnn_dir, tmp_path / 'source')
     chosen = settings(warm_start=source, hparams=f'{SMALL},learning_rate=1e-9', max_steps=1)
@@ -112,6 +115,7 @@ def test_warm_start_takes_all_where_the_labels_are_the_same(settings, cnn_dir, t
     assert opened(chosen)[0].warm_start is None
 
 
+@pytest.mark.slow
 def test_warm_start_has_a_new_head_for_other_labels(settings, cnn_dir, tmp_path):
     files = [(f'x/{label}/{n}.png', encoded(picture(n))) for label in ('one', 'two') for n in range(3)]
     archive = write_tar(tmp_path / 'two.tar', files)

@@ -192,6 +192,7 @@ def test_a_full_disk_costs_requests_and_no_more(epoch, tmp_path):
     assert not parts(tmp_path)
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_blocks(epoch, web, tmp_path):
     """Both read at once: what one fetches, the other takes. The others do not wait for one that is killed."""
     room = 81_000  # for 20 blocks, and not for the archive with its padding
@@ -241,6 +242,7 @@ def test_failures_of_the_server_cost_attempts_and_no_example(web, short_pauses):
         [one.read() for one in order.epoch(1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('size', ['4K', '0'])
 def test_the_end_of_a_process_waits_for_no_attempts(web, short_pauses, size):
     """Requests under way fail as the process ends; a pause of ten minutes would follow."""

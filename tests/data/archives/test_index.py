@@ -143,6 +143,7 @@ def test_hashes_of_all_names_are_those_of_each():
     assert index.name_hashes.dtype == np.uint64
 
 
+@pytest.mark.slow
 def test_building_keeps_no_python_object_for_each_member(tmp_path):
     path = write_tar(tmp_path / 'a.tar', [(f'train/n{n % 7:06}/{n:06}_01.jpg', b'') for n in range(20_000)])
     index, peak = peak_of(lambda: build_index(path))
@@ -305,6 +306,7 @@ def test_a_folder_is_no_skipped_file(tmp_path, kind):
     assert str(caught.value).endswith('holds no images.')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('filling', [b'', b'\xff'], ids=['cut off', 'overwritten'])
 def test_an_index_is_not_read_again_from_a_file_that_changes(tmp_path, own_cache, filling):
     """A mapped file that is cut off would end the process by a signal."""

@@ -85,7 +85,9 @@ def test_every_batch_has_the_shares(archives, of, shuffle):
 
 
 @pytest.mark.parametrize('blocks', ['0', '4K'])
-@pytest.mark.parametrize('seed', range(30))
+@pytest.mark.parametrize(
+    'seed', [*range(4), *(pytest.param(n, marks=pytest.mark.slow) for n in range(4, 30))]
+)
 def test_random_histories_lose_and_repeat_nothing(tmp_path, seed, blocks):
     """Each life has its ranks, batch size and reader, a stream or an order; then it is killed."""
     rng = random.Random(seed)

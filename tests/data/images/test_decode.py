@@ -279,6 +279,7 @@ def test_formats_that_python_decodes_are_refused(data, words):
         decode_image(data, 4, 4)
 
 
+@pytest.mark.slow
 def test_the_largest_images_are_allowed_in_every_mode():
     """Each takes 300 MB, which one thread at a time may."""
     for mode, size in (('RGB', (8000, 8000)), ('RGBA', (8000, 4000))):

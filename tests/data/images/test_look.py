@@ -51,6 +51,7 @@ def test_black_icons_are_said_to_need_a_background(tmp_path):
     assert alike.pixels.deviation == 0.05, 'nothing is divided by 0'
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_background(tmp_path):
     chosen = settings(tmp_path, icons(), background='white', model='mlp', hparams='layers=4')
     trained(chosen)

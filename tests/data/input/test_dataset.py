@@ -267,6 +267,7 @@ if __name__ == '__main__':
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('short_pauses')
 @pytest.mark.parametrize('megabytes', [0, 100])
 def test_workers_of_remote_archives_request_nothing_but_members(web, tmp_path, run_python, megabytes):

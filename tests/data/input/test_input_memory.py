@@ -96,6 +96,7 @@ def archives(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize(
     ('bomb', 'how', 'allowed'),
@@ -133,6 +134,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 @needs_proc
 def test_a_thread_keeps_nothing_of_an_image(run_python, tmp_path):
     (tmp_path / 'alpha.png').write_bytes(images_of((4000, 4000))['alpha.png'])

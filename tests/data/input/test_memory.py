@@ -40,6 +40,7 @@ def batches(archive, count, kept, start=0, size=3, shuffle=100, **options):
     return [batches_of(fn, count) for _ in range(2)], report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('which', ['archive', 'broken'])
 @pytest.mark.parametrize(
     'options',

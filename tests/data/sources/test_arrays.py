@@ -91,6 +91,7 @@ def test_arrays_are_read_without_a_copy():
     assert np.shares_memory(read, X)
 
 
+@pytest.mark.slow
 @pytest.mark.trains
 def test_every_verb_sees_the_floats_that_training_saw_and_training_goes_on(tmp_path):
     """As bytes, all of these images would be black."""

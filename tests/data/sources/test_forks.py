@@ -57,6 +57,7 @@ def on_the_web(tmp_path, web, count):
     return [web.put(f'/{number}.tar', tar_bytes(MEMBERS)) for number in range(count)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('count', [1, 3])
 @pytest.mark.parametrize(
     ('make', 'megabytes'),

@@ -60,6 +60,7 @@ def test_members_with_too_long_names_are_bad_examples(tmp_path, form, capsys):
     assert invoke(check, str(path), '--quick') == 0
 
 
+@pytest.mark.slow
 def test_only_what_is_used_of_a_global_header_is_kept(tmp_path):
     path = tmp_path / 'a.tar.gz'
     with tarfile.open(path, 'w:gz', format=tarfile.PAX_FORMAT) as tar:

@@ -59,6 +59,7 @@ def shards(web, count):
     return f'{web.address}/s-{{00..{count - 1:02}}}.tar'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('megabytes', [0, 100])
 def test_several_are_opened_side_by_side_and_by_one_request_each_later(web, megabytes):
     remote.keep(megabytes * 2**20)

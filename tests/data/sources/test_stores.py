@@ -44,6 +44,7 @@ def bucket(endpoint, monkeypatch):
     return client
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('megabytes', [0, 10])
 @pytest.mark.parametrize('pattern', ['a-*.tar', 'a-{0..1}.tar', 'a-?.tar'])
 def test_archives_in_s3(bucket, pattern, megabytes):

@@ -318,6 +318,7 @@ def test_a_member_above_the_limit_is_a_bad_example(write, monkeypatch):
     assert [found[-1] for found in found_in(members)] == [bytes(1000), why, bytes(10)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('format', [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_memory_stays_constant(write, format):
     """Bare tarfile keeps about 1 KB a member, 3 KB with pax headers."""

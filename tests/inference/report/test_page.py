@@ -103,6 +103,7 @@ def test_a_long_curve_keeps_its_ends_and_its_peaks():
     assert thinned({1: 2.0}) == [(1, 2.0)]
 
 
+@pytest.mark.slow
 def test_an_evaluation_shows_its_classes_as_its_text_does(cnn):
     confusion = Confusion(('a<b', 'b', 'c'))
     confusion.add(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2]))

@@ -64,6 +64,7 @@ def judged(settings):
     return chosen, metrics
 
 
+@pytest.mark.slow
 def test_a_run_with_a_judge(judged, settings):
     chosen, found = judged
     assert all(np.isfinite(found[name]) for name in SCORES)

@@ -78,6 +78,7 @@ def found(request):
         return request.param, *session.run(fetches)
 
 
+@pytest.mark.slow
 def test_states_match_numpy_and_tensorflow_and_gradients_tensorflow(found):
     name, variables, (ours, theirs), gradients, _ = found
     assert np.allclose(ours, loop(name, variables), atol=1e-5)
@@ -133,6 +134,7 @@ def test_cells_run_without_v2_behaviour(version_1, name, session):
     assert all(np.allclose(one, other, atol=1e-5) for one, other in zip(*found, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', CELLS)
 @pytest.mark.parametrize('batch', [1, 2, 5])
 def test_two_halves_give_the_same_as_the_whole_batch(name, batch, session):

@@ -111,6 +111,7 @@ TENSORFLOWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('name', 'form'),
     [
@@ -172,6 +173,7 @@ def test_gradients_through_time_vanish_before_a_marker_that_is_forgotten(session
         gradient = (gradient * (1 - states[:, step] ** 2)) @ kernel[-8:].T
 
 
+@pytest.mark.slow
 def test_what_tensorboard_shows(tmp_path):
     hparams = 'cell=gru,layers=4-3'
     run = small_settings('recurrent', tmp_path, max_steps=3, save_summary_steps=1, hparams=hparams)

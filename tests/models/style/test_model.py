@@ -36,6 +36,7 @@ def graph():
         yield
 
 
+@pytest.mark.slow
 def test_a_step_leaves_the_perceptual_loss_as_it_is_and_out_of_checkpoints(session):
     spec = model_fn(features(), None, TRAIN, {**SMALL, 'learning_rate': 0.01})
     initialize(session)
@@ -73,6 +74,7 @@ def test_metrics_are_those_of_the_losses(session):
     assert session.run(tf.reduce_max(content_losses(maps['conv3'], maps['conv3']))) == 0
 
 
+@pytest.mark.slow
 def test_each_style_has_its_own_scale_and_an_evaluation_chooses_by_name(session, tmp_path):
     perceptual_loss = built_in_perceptual_loss(3)
     two = {name: np.concatenate([gram, 2 * gram]) for name, gram in perceptual_loss.grams.items()}

@@ -24,6 +24,7 @@ def paint(photo):
         return session.run(painted, {photos: photo[np.newaxis]})[0], endpoints, names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('size', [(8, 8), (13, 7), (4, 4), (9, 30)])
 @pytest.mark.parametrize('channels', [1, 3])
 def test_a_painting_has_the_size_of_its_photo(size, channels):

@@ -55,6 +55,7 @@ def test_a_damped_step_is_that_of_the_damped_matrix():
         assert seen.weights[-1][:, 0] == pytest.approx(kernel[:, 0] + change, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('scale', [1e-3, 1.0, 1e3])
 def test_damping_starts_at_a_tenth_of_the_largest_curvature(scale):
     x, _, _ = regression()
@@ -63,6 +64,7 @@ def test_damping_starts_at_a_tenth_of_the_largest_curvature(scale):
     assert seen.shown[0]['damping'] == pytest.approx(0.1 * largest, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('decay', [1e-2, 1e-4])
 def test_fifteen_steps_of_the_defaults_reach_the_minimum_of_logistic_regression(decay):
     problem = softmax_regression(decay=decay)
@@ -109,6 +111,7 @@ def test_a_step_that_increases_the_loss_is_not_taken():
     assert [step['rejected_steps'] for step in seen.shown] == [0, 0]
 
 
+@pytest.mark.slow
 def test_training_goes_on_where_rounding_errors_leave_no_way_down(session):
     rng = np.random.default_rng(0)
     inputs = tf.constant(rng.normal(size=(64, 10)), tf.float32)

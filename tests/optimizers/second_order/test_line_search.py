@@ -40,6 +40,7 @@ def search(phi, slope, first_step, most=30, c1=1e-4, c2=0.1):
     return evaluate(build)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('first_step', [1e-3, 0.1, 1.0, 10.0, 1000.0])
 @pytest.mark.parametrize('name', FUNCTIONS)
 def test_a_step_meets_the_strong_wolfe_conditions(name, first_step):

@@ -18,6 +18,7 @@ def test_classic_functions(name, method, iterations):
     assert seen.weights[-1] == pytest.approx(minimum, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('method', 'scipys', 'options', 'most'),
     [

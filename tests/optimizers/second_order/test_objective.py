@@ -59,6 +59,7 @@ def check(loss, variables, feed=None):
     assert gradient == pytest.approx(true_gradient, rel=1e-4, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_network_of_layers(variable):
     del variable
     x, y = tf.placeholder(tf.float32, [None, 6, 6, 1]), tf.placeholder(tf.int64, [None])

@@ -58,6 +58,7 @@ def same(one, other):
     return all(np.array_equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 @every
 def test_it_learns_and_shows_its_diagnostics(name, network):
     made = network(name)
@@ -70,6 +71,7 @@ def test_it_learns_and_shows_its_diagnostics(name, network):
     assert made.session.run(made.global_step) == 16
 
 
+@pytest.mark.slow
 @every
 def test_diagnostics_change_nothing_and_an_inactive_step_only_the_global_step(name, network):
     made = network(name)
@@ -84,6 +86,7 @@ def test_diagnostics_change_nothing_and_an_inactive_step_only_the_global_step(na
     assert not same(before, made.values())
 
 
+@pytest.mark.slow
 @every
 def test_a_loss_that_is_not_finite_is_rejected_and_five_in_a_row_end_training(name, network):
     made = network(name)
@@ -107,6 +110,7 @@ def test_a_loss_that_is_not_finite_is_rejected_and_five_in_a_row_end_training(na
     assert all(np.array_equal(before[n], after[n]) for n in learned)
 
 
+@pytest.mark.slow
 @every
 def test_all_evaluations_of_a_step_see_the_same_random_draws(name, session):
     settings = {'damping': 1e-9} if name == 'hessian_free' else {'iterations': 5}
@@ -121,6 +125,7 @@ def test_all_evaluations_of_a_step_see_the_same_random_draws(name, session):
         assert session.run(w) == pytest.approx(seen, abs=1e-6)
 
 
+@pytest.mark.slow
 @every
 def test_accepted_steps_of_a_network_meet_the_conditions_of_their_search(name, graph):
     """The strong Wolfe conditions, or Armijo's for Hessian-free, computed from the graph."""

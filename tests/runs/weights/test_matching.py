@@ -62,6 +62,7 @@ def changed(name, change):
     return lambda values: {n: change(v) if name in n else v for n, v in values.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('write', 'params', 'change', 'words'),
     [
