@@ -60,8 +60,8 @@ def check_python(arguments):
         if arguments[1] == 'estimator_lab.train':
             check_hparams(settings)
     elif arguments[0] == '-m':
-        is_known = arguments[1] == 'modernize'  # which the page installs
-        assert is_known or importlib.util.find_spec(arguments[1])
+        is_installed_by_its_page = arguments[1] in ('modernize', 'tf2onnx.convert')
+        assert is_installed_by_its_page or importlib.util.find_spec(arguments[1])
     elif arguments[0] != '-c' and arguments[0].startswith(('examples/', 'benchmarks/', 'tools/')):
         source = (ROOT / arguments[0]).read_text()
         for flag in re.findall(r'--(\w+)', ' '.join(arguments)):

@@ -7,7 +7,7 @@ from tests.support.places import ROOT, load_script
 
 pytestmark = pytest.mark.slow
 
-mkdocs_build = pytest.importorskip('mkdocs.commands.build', reason="no mkdocs: pip install '.[test]'")
+mkdocs_build = pytest.importorskip('mkdocs.commands.build', reason="no mkdocs: pip install '.[test-all]'")
 load_config = pytest.importorskip('mkdocs.config').load_config
 
 

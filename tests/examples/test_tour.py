@@ -18,9 +18,9 @@ def test_it_is_kept_without_outputs():
 
 
 def test_it_runs(tmp_path, monkeypatch):
-    nbclient = pytest.importorskip('nbclient', reason="no nbclient: pip install '.[test]'")
+    nbclient = pytest.importorskip('nbclient', reason="no nbclient: pip install '.[test-all]'")
     nbformat = pytest.importorskip('nbformat')
-    pytest.importorskip('ipykernel', reason="no ipykernel: pip install '.[test]'")
+    pytest.importorskip('ipykernel', reason="no ipykernel: pip install '.[test-all]'")
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     monkeypatch.setenv('PYTHONPATH', str(ROOT))
     faces_in_cache(small_archive(tmp_path))
