@@ -229,17 +229,19 @@ def _described(declared: Mapping[str, Setting]) -> dict[str, str]:
 def model_fn(model: str) -> Callable[..., Any]:
     """Returns the model function of one of the package's models, for `tf.estimator.Estimator`.
 
-    It accepts (features, labels, mode, params, config). Features are those of `input_fn`; labels are class
-    ids, int [batch], or texts of the vocabulary. `params` has 'image_shape', (height, width, channels);
-    'vocabulary', the labels in the order of their class ids; and hyper-parameters by name, with defaults for
-    those left out. `train_steps` is the number of steps that the learning-rate schedule spans, 10,000 by
-    default. With `curves=True`, `evaluate` also returns curves of precision and recall, as summaries.
+    It accepts (features, labels, mode, params, config). Features are those of `input_fn`, whose images may
+    also be uint8; labels are class ids, int [batch], -1 for unknown, or texts of the vocabulary. `params` has
+    'image_shape', (height, width, channels), which all images have; 'vocabulary', the labels in the order of
+    their class ids; and hyper-parameters by name, with defaults for those left out. `train_steps` is the
+    number of steps that the learning-rate schedule spans, 10,000 by default. With `curves=True`, `evaluate`
+    also returns curves of precision and recall, as summaries.
 
     Args:
       model: its name; `models()` lists them.
 
     Raises:
-      FlagError: there is no such model; later, a parameter is unknown or not allowed.
+      FlagError: there is no such model; later, a parameter is unknown or not allowed, or images have another
+        shape.
     """
     function: Callable[..., Any] = find_model(model).model_fn
     return function

@@ -104,11 +104,13 @@ def labels_and_keys(
 ) -> dict[str, Column]:
     """Returns the columns 'label' and 'key', if there are labels and keys.
 
-    Labels are class ids or texts [batch], negative for unknown; the vocabulary is in the order of the ids.
+    Labels are class ids or texts [batch]; those outside the vocabulary, which is in the order of the ids, are
+    unknown.
     """
     columns: dict[str, Column] = {}
     if labels is not None:
-        columns['label'] = (class_ids(labels, vocabulary), lambda number: label_text(vocabulary, number))
+        ids = class_ids(labels, vocabulary) if labels.dtype == tf.string else tf.reshape(labels, [-1])
+        columns['label'] = (ids, lambda number: label_text(vocabulary, number))
     example_keys = keys_of(features)
     if example_keys is not None:
         columns['key'] = (example_keys, lambda key: key.decode('utf-8', 'replace'))

@@ -116,7 +116,7 @@ def test_a_network_without_labels_gives_features():
 def test_unknown_labels_have_weight_0_and_id_0(graph):
     args = args_of(MODES.EVAL, PARAMS, IMAGES, TEXTS, weight=GIVEN)
     ids, weights = values_of(args.targets)
-    numbers = args_of(MODES.EVAL, PARAMS, IMAGES[:4], np.array([5, 6, -1, 0]))
+    numbers = args_of(MODES.EVAL, PARAMS, IMAGES[:4], np.array([5, -1, -1, 0]))
     others = values_of(numbers.targets)
     assert ids.tolist() == IDS.tolist() and weights.tolist() == WEIGHTS.tolist()
     assert others[0].tolist() == [5, 0, 0, 0] and others[1].tolist() == [1, 0, 0, 1]

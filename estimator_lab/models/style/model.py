@@ -17,7 +17,7 @@ from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
 from estimator_lab.core.abilities import HasCompanions, Paints
 from estimator_lab.core.endpoints import publish
-from estimator_lab.core.features import has_images
+from estimator_lab.core.features import float_pixels, has_images
 from estimator_lab.core.metrics import evaluated_images
 from estimator_lab.core.model import Args, Model, Task, arguments, prediction_spec
 from estimator_lab.core.noise import hashes
@@ -200,7 +200,7 @@ def _photos(args: Args[Params]) -> Tensor:
     """Returns the photos of PREDICT, of any size if the features are a mapping."""
     if not (isinstance(args.features, Mapping) and has_images(args.features)):
         return args.images
-    photos = tf.cast(args.features[IMAGE], tf.float32)
+    photos = float_pixels(args.features[IMAGE])
     return tf.ensure_shape(photos, [None, None, None, args.params.image_shape[2]])
 
 
