@@ -46,6 +46,7 @@ from estimator_lab.tf1.one_keras import install_keras  # noqa: E402
 from estimator_lab.tf1.process import keep_freed_memory, prepare_process  # noqa: E402
 from estimator_lab.tf1.restored_estimator import restore_estimator, warn_of_keras_3  # noqa: E402
 from estimator_lab.tf1.tensorflow_internals import (  # noqa: E402
+    close_event_files,
     create_slots,
     deterministic_operations,
     record_reader,
@@ -145,6 +146,7 @@ __all__ = [
     'Variable',
     'VariableScope',
     'VersionError',
+    'close_event_files',
     'create_slots',
     'deterministic_operations',
     'keep_freed_memory',

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from tensorflow.python.framework import ops
@@ -39,6 +40,20 @@ def record_reader(path: str) -> Any:
     from tensorflow.python.lib.io.tf_record import tf_record_random_reader
 
     return tf_record_random_reader(path)
+
+
+def close_event_files(folder: Path) -> None:
+    """Closes the event files that FileWriterCache has open in a folder or below it.
+
+    The cache would go on writing to them for the rest of the process, even after they were deleted.
+    """
+    from tensorflow.python.summary.writer.writer_cache import FileWriterCache
+
+    with FileWriterCache._lock:
+        own = [path for path in FileWriterCache._cache if Path(path).is_relative_to(folder)]
+        writers = [FileWriterCache._cache.pop(path) for path in own]
+    for writer in writers:
+        writer.close()
 
 
 @contextlib.contextmanager

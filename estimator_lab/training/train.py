@@ -7,6 +7,7 @@ import itertools
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from estimator_lab.base.errors import DataError, LabError, hparam, option, without_dashes
@@ -19,7 +20,7 @@ from estimator_lab.data.examples.member import count_twins
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.weights.checkpoint import all_finite
-from estimator_lab.tf1 import deterministic_operations, tf
+from estimator_lab.tf1 import close_event_files, deterministic_operations, tf
 from estimator_lab.training.plan import Plan
 from estimator_lab.training.stage_training import StageTraining
 from estimator_lab.training.stages import Stage, saved_step
@@ -90,6 +91,7 @@ def train(plan: Plan) -> Result:
     trainings = [StageTraining(plan, stage, switch, said) for stage in plan.stages]
     with (
         _silent_event_files(),
+        _closing_event_files(plan.settings.model_dir),
         _alone(plan),
         deterministic_operations() if plan.settings.deterministic else contextlib.nullcontext(),
     ):
@@ -210,6 +212,16 @@ def _close_event_files_at_exit() -> None:
             tf.summary.FileWriterCache.clear()
 
     atexit.register(close)
+
+
+@contextlib.contextmanager
+def _closing_event_files(folder: Path) -> Iterator[None]:
+    """Closes a run's event files at the end: it may be deleted, and trained anew in this process."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(Exception):  # of a full disk, which has been reported
+            close_event_files(folder)
 
 
 @contextlib.contextmanager

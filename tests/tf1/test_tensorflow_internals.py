@@ -3,7 +3,7 @@
 import pytest
 from tensorflow.python.framework import config
 
-from estimator_lab.tf1 import create_slots, deterministic_operations, save_by, tf
+from estimator_lab.tf1 import close_event_files, create_slots, deterministic_operations, save_by, tf
 
 pytestmark = pytest.mark.both
 
@@ -46,3 +46,13 @@ def test_operations_are_deterministic_in_the_block_and_then_as_before(before):
         assert config.is_op_determinism_enabled() == before
     finally:
         config.disable_op_determinism()
+
+
+def test_event_files_of_a_folder_are_closed_and_those_of_others_stay_open(tmp_path, graph):
+    cache = tf.summary.FileWriterCache
+    names = 'run', 'run/eval', 'run2'
+    before = {name: cache.get(str(tmp_path / name)) for name in names}
+    close_event_files(tmp_path / 'run')
+    assert [cache.get(str(tmp_path / name)) is before[name] for name in names] == [False, False, True]
+    close_event_files(tmp_path)
+    assert not [path for path in cache._cache if path.startswith(str(tmp_path))]

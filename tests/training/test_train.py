@@ -52,6 +52,15 @@ def test_trains_evaluates_and_leaves_a_model_dir(settings, tmp_path, capsys, mon
     assert any(line.startswith('It was trained with optimizer=adam: for other') for line in lines)
 
 
+def test_a_deleted_run_is_trained_anew_in_the_same_process(settings, tmp_path):
+    first, _ = trained(settings())
+    shutil.rmtree(tmp_path / 'model')
+    again, _ = trained(settings())
+    assert again.metrics == pytest.approx(first.metrics) and first.metrics
+    assert Run.open(tmp_path / 'model').metrics['accuracy'] == pytest.approx(first.metrics['accuracy'])
+    assert len(list((tmp_path / 'model').glob('events.out.tfevents.*'))) == 1
+
+
 @pytest.mark.slow
 def test_evaluation_labels_that_training_never_saw(settings, archive, tmp_path):
     mixed = rewrite(archive, tmp_path / 'mixed.tar', lambda n, name: name.replace('n000003', 'n000009'))
