@@ -143,6 +143,11 @@ SCHEDULES: dict[str, Callable[[float, Tensor, int], Tensor]] = {
 """Learning-rate schedules: name -> (initial rate, step, steps of the run) -> the rate, a float32 scalar."""
 
 
+def warmup_length(warmup_steps: int, total_steps: int) -> float:
+    """Returns the number of steps of the warm-up: those chosen, at most a tenth of the run."""
+    return min(warmup_steps, total_steps * _LONGEST_WARMUP)
+
+
 def learning_rate_at(
     schedule: str, initial_rate: float, step: Tensor, total_steps: int, warmup_steps: int = 0
 ) -> Tensor:
@@ -164,5 +169,5 @@ def learning_rate_at(
         al. 2017, section 2.2), at most a tenth of the run; 0 for none.
     """
     rate = SCHEDULES[schedule](initial_rate, step, total_steps)
-    steps = min(warmup_steps, total_steps * _LONGEST_WARMUP)
+    steps = warmup_length(warmup_steps, total_steps)
     return rate if steps <= 1 else rate * tf.minimum((tf.cast(step, tf.float32) + 1) / steps, 1.0)

@@ -9,6 +9,7 @@ from typing import Any
 from estimator_lab.base.errors import FlagError, hparam, option
 from estimator_lab.base.settings import settings_in_use, settings_that_are
 from estimator_lab.core.model import FINAL, AnyModel, Phase
+from estimator_lab.optimizers.registry import warmup_length
 from estimator_lab.runs.importing import is_imported
 from estimator_lab.runs.opening import unlisted_checkpoint
 from estimator_lab.runs.record import InputRecord, Record, check_same, make_record, read_record
@@ -143,7 +144,7 @@ def _stage(
             resumption, last = Resumption(recorded), last if phase.name == FINAL else saved
     own = replace(params, phase=phase.name, first_step=first, train_steps=last - first, model_dir=str(folder))
     if saved is not None:
-        changes = (*resumption.changes, *_schedule_change(previous, own))
+        changes = (*resumption.changes, *_rate_changes(previous, own, saved))
         resumption = replace(resumption, changes=changes)
     record = make_record(
         settings.model,
@@ -205,17 +206,24 @@ def saved_step(folder: Path) -> int | None:
     return step_of(checkpoint) if checkpoint else None
 
 
-def _schedule_change(previous: Record | None, params: Any) -> tuple[str, ...]:
-    """Returns how the schedule of the learning rate has changed, as a clause: it spans the steps of a run."""
-    was = previous.hparams.get('train_steps') if previous else None
-    schedule = settings_in_use(params).get('learning_rate_schedule', 'constant')
-    if was in (None, params.train_steps) or schedule == 'constant':
+def _rate_changes(previous: Record | None, params: Any, step: int) -> tuple[str, ...]:
+    """Returns how the learning rate has changed at a step, as clauses: both its parts depend on all steps."""
+    trained = previous.hparams if previous else {}
+    was, now, first = trained.get('train_steps'), params.train_steps, params.first_step
+    if was in (None, now):
         return ()
-    first = params.first_step
-    return (
-        f'the {schedule} schedule of the learning rate ended at step {first + was}, ends at step '
-        f'{first + params.train_steps}',
-    )
+    used, changes = settings_in_use(params), []
+    schedule = used.get('learning_rate_schedule', 'constant')
+    if schedule != 'constant':
+        changes.append(
+            f'the {schedule} schedule of the learning rate ended at step {first + was}, ends at step '
+            f'{first + now}'
+        )
+    chosen = used.get('warmup_steps', 0)
+    lengths = [math.ceil(warmup_length(chosen, steps)) for steps in (was, now)]
+    if lengths[0] != lengths[1] and step - first < max(lengths):
+        changes.append('the warm-up of the learning rate took {} steps, takes {}'.format(*lengths))
+    return tuple(changes)
 
 
 def _check_folder(stage: Stage, model: AnyModel) -> None:

@@ -174,3 +174,19 @@ def test_a_longer_schedule_of_the_learning_rate_is_reported(planned, tmp_path, s
     params = replace(PARAMS, learning_rate_schedule=schedule)
     (plan,) = planned(max_steps=steps, params=params)
     assert plan.resumption.changes == changes
+
+
+@pytest.mark.parametrize(
+    ('warmup', 'was', 'steps', 'changes'),
+    [
+        (1000, 20, 40, ('the warm-up of the learning rate took 2 steps, takes 4',)),
+        (5, 20, 80, ('the warm-up of the learning rate took 2 steps, takes 5',)),
+        (2, 20, 40, ()),
+        (1000, 20, 30, ()),  # it has ended under both
+        (0, 20, 40, ()),
+    ],
+)
+def test_a_longer_warm_up_is_reported_of_any_schedule(planned, tmp_path, warmup, was, steps, changes):
+    saved(tmp_path, 3, 18, start(A).record, train_steps=was)
+    (plan,) = planned(max_steps=steps, params=replace(PARAMS, warmup_steps=warmup))
+    assert plan.resumption.changes == changes
