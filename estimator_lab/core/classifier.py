@@ -98,7 +98,7 @@ def train_spec(args: Args[ClassifierParams], layers: Endpoints, loss: Tensor) ->
     network_histograms({**hidden, LOGITS: logits})
     if has_images(args.features) and args.folder:
         with tf.name_scope('input_labels'):
-            texts = tf.gather([*params.vocabulary, UNKNOWN], args.targets.known % (params.num_classes + 1))
+            texts = tf.gather([*params.vocabulary, UNKNOWN], args.class_ids % (params.num_classes + 1))
         labelled_picture('input', args.images, texts)
         network_pictures(hidden, params.image_shape)
     step = train_op(loss, params, weights, clip_norm=params.clip_norm)
@@ -117,10 +117,10 @@ def eval_spec(args: Args[ClassifierParams], layers: Endpoints, loss: Tensor) -> 
 
     They are accuracy, mean per-class accuracy over the classes that occur, top-5 accuracy if there are more
     than five classes, the area under the ROC curve if there are two and, if `curves` are requested, curves of
-    precision and recall; and the average loss, over examples, as Estimator's own loss is the mean of the
-    batches'. It also counts these examples, with the curves by class, and examples with an unknown label, and
-    reports each layer's share of dead ReLUs. TensorBoard shows the confusion matrix, the worst mistakes and,
-    in the projector, the last layer before the logits.
+    precision and recall; and the average loss, the weighted mean over examples, as Estimator's own loss is
+    the mean of the batches'. It also counts these examples, with the curves by class, and examples with an
+    unknown label, and reports each layer's share of dead ReLUs. TensorBoard shows the confusion matrix, the
+    worst mistakes and, in the projector, the last layer before the logits.
 
     Args:
       args: see `predict_spec`.
@@ -130,13 +130,15 @@ def eval_spec(args: Args[ClassifierParams], layers: Endpoints, loss: Tensor) -> 
     params, (ids, weights), logits = args.params, args.targets, layers[LOGITS]
     hidden, predictions = hidden_layers_of(layers), _predictions(logits, params)
     with tf.name_scope('metrics'):
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids, logits=logits)
+        unknown = tf.logical_and(args.class_ids < 0, args.weights > 0)
         classes = predictions[keys.CLASSES]
         metrics = {
             keys.ACCURACY: tf.metrics.accuracy(ids, classes, weights),
             keys.MEAN_PER_CLASS_ACCURACY: mean_per_class_accuracy(ids, classes, params.num_classes, weights),
             keys.MAJORITY_SHARE: majority_share(ids, params.num_classes, weights),
-            keys.AVERAGE_LOSS: tf.metrics.mean(loss, tf.reduce_sum(weights)),
-            keys.UNKNOWN_LABELS: count(tf.equal(weights, 0), keys.UNKNOWN_LABELS),
+            keys.AVERAGE_LOSS: tf.metrics.mean(losses, weights),
+            keys.UNKNOWN_LABELS: count(unknown, keys.UNKNOWN_LABELS),
             keys.TOTAL_EXAMPLES: count(weights > 0, keys.TOTAL_EXAMPLES),
         }
         if params.num_classes > _TOP_K:
@@ -153,7 +155,7 @@ def eval_spec(args: Args[ClassifierParams], layers: Endpoints, loss: Tensor) -> 
         loss=loss,
         eval_metric_ops=metrics,
         predictions=predictions,
-        evaluation_hooks=_evaluation_hooks(args, predictions, hidden, args.targets.known),
+        evaluation_hooks=_evaluation_hooks(args, predictions, hidden),
     )
 
 
@@ -163,7 +165,7 @@ def hidden_layers_of(layers: Endpoints) -> dict[str, Tensor]:
 
 
 def _evaluation_hooks(
-    args: Args[ClassifierParams], predictions: Mapping[str, Tensor], endpoints: Endpoints, known: Tensor
+    args: Args[ClassifierParams], predictions: Mapping[str, Tensor], endpoints: Endpoints
 ) -> list[SessionRunHook]:
     """Returns the hooks that draw mistakes, and the last layer with labels and keys."""
     folder = args.evaluation_folder
@@ -171,10 +173,10 @@ def _evaluation_hooks(
         return []
     vocabulary = args.params.vocabulary
     images = args.images if has_images(args.features) else None
-    hooks = [MistakesHook(predictions, known, vocabulary, images, args.keys, folder)]
+    hooks = [MistakesHook(predictions, args.targets.known, vocabulary, images, args.keys, folder)]
     vectors = [tensor for tensor in endpoints.values() if tensor.shape.rank == 2]
     if vectors:
-        columns = labels_and_keys(args.features, known, vocabulary)
+        columns = labels_and_keys(args.features, args.class_ids, vocabulary)
         columns['predicted'] = predictions[keys.CLASSES], partial(label_text, vocabulary)
         hooks.append(ProjectorHook(vectors[-1], images, columns, folder))
     return hooks

@@ -68,12 +68,12 @@ def keys_of(features: Features) -> Tensor | None:
 
 
 def example_weights(features: Features) -> Tensor:
-    """Returns the weight of each example in training, float32 [batch], or 1.0 if the input has none.
+    """Returns the weight of each example, float32 [batch], or 1.0 if the input has none.
 
     If all examples of a batch were bad, the input has one blank example of weight 0.
     """
     weights = features.get(WEIGHT) if isinstance(features, Mapping) else None
-    return 1.0 if weights is None else weights
+    return 1.0 if weights is None else tf.cast(weights, tf.float32)
 
 
 def class_ids(labels: Tensor | None, vocabulary: Sequence[str]) -> Tensor:

@@ -135,7 +135,7 @@ class Targets(NamedTuple):
 
     @property
     def known(self) -> Tensor:
-        """The class ids, int64 [batch]; -1 for an unknown label."""
+        """The class ids, int64 [batch]; -1 for an unknown label, and for an example of weight 0."""
         return tf.where(self.weights > 0, self.ids, -tf.ones_like(self.ids))
 
 
@@ -189,15 +189,20 @@ class Args(Generic[P_co]):
         return Noise(fresh_seed(self.features), active)
 
     @cached_property
+    def class_ids(self) -> Tensor:
+        """The class ids of the labels, int64 [batch]; -1 for an unknown label."""
+        return class_ids(self.labels, self.params.vocabulary)
+
+    @cached_property
     def targets(self) -> Targets:
         """The labels of a classifier's batch, in TRAIN or EVAL."""
-        ids, classes = class_ids(self.labels, self.params.vocabulary), self.params.num_classes
-        known = tf.logical_and(ids >= 0, ids < classes)
+        ids = self.class_ids
+        known = ids >= 0
         return Targets(tf.where(known, ids, tf.zeros_like(ids)), tf.cast(known, tf.float32) * self.weights)
 
     @property
     def weights(self) -> Tensor:
-        """The weight of each example in training: float32 [batch], or 1.0."""
+        """The weight of each example: float32 [batch], or 1.0."""
         return example_weights(self.features)
 
     @property

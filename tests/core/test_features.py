@@ -81,3 +81,8 @@ def test_keys():
 def test_what_stands_for_a_batch_of_bad_images_counts_nothing():
     assert run(lambda: example_weights({'weight': tf.constant([1.0, 0.0])})).tolist() == [1, 0]
     assert example_weights((1, 2)) == 1 and example_weights({'image': 1}) == 1
+
+
+def test_weights_are_float32():
+    weights = run(lambda: example_weights({'weight': tf.constant([2.0, 0.5], tf.float64)}))
+    assert weights.dtype == 'float32' and weights.tolist() == [2, 0.5]

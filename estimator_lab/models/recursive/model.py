@@ -218,7 +218,9 @@ def _with_nodes(args: Args[Params], spec: EstimatorSpec, nodes: _Nodes) -> Estim
             )
         loss = spec.loss + nodes.loss()
     with tf.name_scope('average_loss'):
-        metrics[keys.AVERAGE_LOSS] = tf.metrics.mean(loss, tf.reduce_sum(nodes.example_weights))
+        inner = tf.metrics.mean(nodes.loss(), tf.reduce_sum(nodes.example_weights))
+        roots = spec.eval_metric_ops[keys.AVERAGE_LOSS]
+        metrics[keys.AVERAGE_LOSS] = inner[0] + roots[0], inner[1] + roots[1]
     spec = spec._replace(loss=loss, eval_metric_ops={**spec.eval_metric_ops, **metrics})
     if folder is None:
         return spec
