@@ -102,6 +102,7 @@ def draw(run, *, count, seed, label):
     return Drawing(f'Samples of {run.model}', batches)
 
 
+@pytest.mark.slow
 def test_what_a_model_owns_is_in_every_command(maxout, monkeypatch, tmp_path, cnn_dir, capsys):
     """Its verdict, companions, pictures and samples, from training to the report."""
     own = {'judge': judge, 'companions': companions, 'inspect': inspect_units, 'draw': draw}

@@ -88,6 +88,7 @@ def run(model_dir, capfdbinary):
     return run
 
 
+@pytest.mark.slow
 def test_predictions(run, model_dir, archive, monkeypatch):
     monkeypatch.chdir(archive.parent)
     out, _ = run(predict, f'--model_dir={model_dir}', archive.name)

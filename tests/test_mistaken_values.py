@@ -196,6 +196,7 @@ def test_the_data_that_cannot_be_read_are_named_by_their_setting(archive, tmp_pa
     assert not str(caught.value).startswith('data')
 
 
+@pytest.mark.slow
 def test_predictions_that_are_not_finished_at_exit_are_silent(cnn_dir, run_forked):
     code = (
         'import numpy as np; from estimator_lab import api; '

@@ -177,6 +177,7 @@ with tf.Session() as session:
 """
 
 
+@pytest.mark.slow
 def test_the_tutorial_reads_local_files(tmp_path, monkeypatch, run_forked):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'tutorial.py').write_text(TUTORIAL)

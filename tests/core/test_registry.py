@@ -13,6 +13,7 @@ from estimator_lab.tf1 import tf
 from tests.models.contract.models import SMALL, shape_of
 
 pytestmark = pytest.mark.both
+LARGE = ('resnet', 'style', 'vgg')  # whose graphs take seconds
 
 
 @pytest.mark.parametrize('name', sorted(MODELS))
@@ -54,7 +55,9 @@ def function_operations(graph):
     return sorted(sorted(node.op for node in one.node_def) for one in graph.library.function)
 
 
-@pytest.mark.parametrize('name', sorted(MODELS))
+@pytest.mark.parametrize(
+    'name', [pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in sorted(MODELS)]
+)
 def test_hyper_parameters_without_an_effect_have_none(name):
     small = {'image_shape': shape_of(name), **SMALL[name]}
     params = resolve(find_model(name).params, small)

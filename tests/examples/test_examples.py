@@ -248,6 +248,7 @@ def test_learning_rates_are_fed_and_one_that_learns_is_suggested(example, archiv
     assert 'learning rate  1.0e-06   loss    1.' in out and 'suggestion' in out.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_bring_your_own_runs_as_a_command(tmp_path, run_forked):
     script = str(ROOT / 'examples' / 'bring_your_own.py')
     done = run_forked(script, f'--model_dir={tmp_path}', '--max_steps=150')

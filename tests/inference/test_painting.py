@@ -16,7 +16,7 @@ from estimator_lab.inference.run import Run
 from estimator_lab.inference.settings import PaintingSettings
 from tests.support.archive_files import encoded, picture
 
-pytestmark = pytest.mark.trains
+pytestmark = [pytest.mark.trains, pytest.mark.slow]
 
 
 @pytest.fixture(scope='module')
@@ -34,7 +34,6 @@ def photo(height, width, seed=3):
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('size', [(40, 24), (7, 19), (2, 2), (1, 5)])
 def test_a_painting_has_its_photos_size(artist, size):
     assert artist(photo(*size)).shape == (*size, 3)

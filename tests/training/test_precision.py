@@ -89,6 +89,7 @@ def test_it_reaches_convolutions_and_matrix_products_forward_and_back(trained, n
     assert trained[name][1] >= {'Conv2D', 'Conv2DBackpropFilter', 'Conv2DBackpropInput', 'MatMul'}
 
 
+@pytest.mark.slow
 @HALVES
 def test_it_learns_what_float32_learns(trained, name):
     full, half = np.array(trained['float32'][0]), np.array(trained[name][0])
@@ -98,6 +99,7 @@ def test_it_learns_what_float32_learns(trained, name):
     assert trained[name][3]['loss'] == pytest.approx(trained['float32'][3]['loss'], abs=0.02)
 
 
+@pytest.mark.slow
 @HALVES
 def test_it_leaves_checkpoints_in_float32(trained, name):
     full, half = trained['float32'][2], trained[name][2]

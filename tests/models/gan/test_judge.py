@@ -16,6 +16,8 @@ from estimator_lab.training.train import train
 from tests.support.archive_files import encoded, picture, small_archive, write_tar
 from tests.support.streams import stream_members
 
+pytestmark = pytest.mark.slow
+
 SCORES = (
     keys.CLASSIFIER_SCORE,
     keys.CLASSIFIER_SCORE_REAL,
@@ -64,7 +66,6 @@ def judged(settings):
     return chosen, metrics
 
 
-@pytest.mark.slow
 def test_a_run_with_a_judge(judged, settings):
     chosen, found = judged
     assert all(np.isfinite(found[name]) for name in SCORES)

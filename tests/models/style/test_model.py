@@ -135,6 +135,7 @@ def style_picture(folder, seed=5):
     (folder / 'ink.png').write_bytes(encoded(picture(seed, 40, 50)))
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_exactly_without_its_picture(tmp_path):
     style_picture(tmp_path)
     whole = settings(tmp_path)
