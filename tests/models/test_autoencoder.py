@@ -176,3 +176,13 @@ def test_images_of_a_narrow_range_are_reconstructed(tmp_path):
     given = {'max_steps': 200, 'hparams': {'layers': '30'}}
     run = api.fit('autoencoder', images, model_dir=tmp_path / 'run', say=None, **given)
     assert run.metrics['squared_error'] < 0.5 * run.metrics['mean_image_error']
+
+
+@pytest.mark.parametrize(('phase', 'decodes'), [('pretrain_1', False), ('pretrain_2', False), ('', True)])
+def test_only_fine_tuning_has_a_decoder(phase, decodes, graph):
+    tf.train.create_global_step()
+    given = {**SMALL, 'activation': 'sigmoid', 'pretrain_epochs': 1.0, 'phase': phase}
+    model_fn({'image': tf.zeros([2, *SHAPE])}, None, tf.estimator.ModeKeys.TRAIN, given)
+    names = {variable.op.name for variable in tf.global_variables()}
+    assert ('decoder_1/kernel' in names) == decodes
+    assert ('layer_1/visible_bias' in names) != decodes

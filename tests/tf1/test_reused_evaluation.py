@@ -214,3 +214,26 @@ def test_untrained_weights_are_evaluated_in_a_graph_of_their_own(tmp_path, build
     with reused_evaluation_graph(estimator):
         assert [estimator.evaluate(dataset)['weight'] for _ in range(2)] == [0, 0]
     assert len(builds) == 2
+
+
+def test_local_variables_are_initialized_with_their_feed_each_time(trained, builds):
+    """As Estimator does with the Scaffold of an EVAL."""
+
+    def with_feed(features, labels, mode):
+        spec = model_fn(features, labels, mode)
+        given = tf.placeholder(tf.float32, [])
+        local = tf.get_local_variable('given', [], initializer=tf.zeros_initializer())
+        with tf.control_dependencies([tf.local_variables_initializer()]):
+            initialize = tf.group(local.assign(given))
+        count = local.assign_add(1.0)
+        scaffold = tf.train.Scaffold(
+            saver=spec.scaffold.saver, local_init_op=initialize, local_init_feed_dict={given: 40.0}
+        )
+        metrics = {**spec.eval_metric_ops, 'count': (local, count)}
+        return spec._replace(eval_metric_ops=metrics, scaffold=scaffold)
+
+    folder, checkpoints = Path(trained[0].model_dir), trained[1]
+    estimator = tf.estimator.Estimator(with_feed, str(folder))
+    with reused_evaluation_graph(estimator):
+        found = [estimator.evaluate(dataset, 2, checkpoint_path=path)['count'] for path in checkpoints]
+    assert found == [42.0] * 3 and len(builds) == 1

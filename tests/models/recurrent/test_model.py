@@ -232,3 +232,14 @@ def test_accuracies_after_a_quarter_a_half_and_three_quarters_of_a_sequence(sess
     found = session.run({name: value for name, (value, _) in metrics.items()})
     shares = {'quarter': 1 / 4, 'half': 3 / 4, 'three_quarters': 1}
     assert found == pytest.approx({f'accuracy_after_{name}': share for name, share in shares.items()})
+
+
+def test_gradients_of_eight_examples_are_shown(monkeypatch, graph, tmp_path):
+    shown = []
+    monkeypatch.setattr(
+        recurrent, 'probes_of', lambda images, params: shown.append(images) or probes_of(images, params)
+    )
+    tf.train.create_global_step()
+    config = tf.estimator.RunConfig(str(tmp_path))
+    model_fn(features(), tf.constant(LABELS), tf.estimator.ModeKeys.TRAIN, SMALL, config)
+    assert [images.shape.as_list() for images in shown] == [[8, *SHAPE]]

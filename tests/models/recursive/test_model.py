@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from estimator_lab.core.endpoints import published
+from estimator_lab.core.params import resolve
 from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.trees.reader import TreeReader
 from estimator_lab.data.trees.tokens import Tokens
@@ -143,3 +144,12 @@ def test_it_learns_an_order(session):
     for _ in range(80):
         session.run(spec.train_op)
     assert session.run(spec.loss) < 0.1
+
+
+def test_images_are_read_as_quadtrees(graph):
+    """A leaf sees a patch of 4x4 pixels and a margin of 2 on each side: 64 pixels."""
+    params = resolve(recursive.Params, {'vocabulary': ('0', '1'), 'image_shape': (8, 8, 1), 'units': 5})
+    layers = dict(recursive.quadtree_network(tf.fill([3, 8, 8, 1], 0.5), params))
+    assert layers['root'].shape.as_list() == [3, 5] and layers['logits'].shape.as_list() == [3, 2]
+    kernel = next(v for v in tf.trainable_variables() if v.op.name == 'patches/kernel')
+    assert kernel.shape.as_list()[0] == 64

@@ -99,6 +99,7 @@ def test_squared_gradients_are_the_mean_over_the_examples(session):
     seed = tf.placeholder(tf.int32, [])
     one = matrix.squared_gradients(seed, 2)
     first, same, other = (session.run(one, {seed: number}) for number in (1, 1, 2))
+    assert session.run(matrix.squared_gradients(tf.constant(7), 1)).max() > 0
     assert many == pytest.approx((gradients**2).mean(axis=0), rel=0.1)
     assert np.array_equal(first, same) and not np.array_equal(first, other)
 
