@@ -7,6 +7,7 @@ python benchmarks/input_figures.py members 100000,1000000,4000000   opening an a
 python benchmarks/input_figures.py remote 10,100,1000               opening archives, 0.1 s a request; 1 min
 python benchmarks/input_figures.py workers 100                      8 workers on remote archives; 1 minute
 python benchmarks/input_figures.py files 20000,200000               opening a folder; 1 minute
+python benchmarks/input_figures.py ranks 2,8,16                     blocks for several ranks; seconds
 """
 
 import contextlib
@@ -32,8 +33,11 @@ from PIL import Image
 from runner import machine
 
 from estimator_lab import api
+from estimator_lab.base.shares import Slice
 from estimator_lab.data.archives.indexing import build_index
+from estimator_lab.data.archives.mixture import Mixture
 from estimator_lab.data.archives.opened import open_archives
+from estimator_lab.data.archives.places import Places
 from estimator_lab.data.examples.labels import Vocabulary
 from estimator_lab.data.examples.member import Member, read_members
 from estimator_lab.data.images.decode import Decoded, ImageShape
@@ -128,6 +132,38 @@ def remote(counts: str) -> None:
             yield _serve(address, served, count)
 
         _print_openings('remote archives', counts, archives)
+
+
+def ranks(counts: str) -> None:
+    """Prints what ranks read of 20 archives sorted by label, in 120 blocks, by batches of 32.
+
+    Downloads are those of all ranks in an epoch, times the data; bits are the entropy of the labels in a
+    rank's batch, as a share of that of one process.
+    """
+    blocks, labels, batch = np.random.default_rng(1).integers(80, 121, 120), 20, 32
+    size, block_of = int(blocks.sum()), np.repeat(np.arange(len(blocks)), blocks)
+    groups = np.arange(size) % 2
+    alone = 0.0
+    for count in (1, *map(int, counts.split(','))):
+        order = Places(range(size), True, 1, blocks, lanes=count)
+        mixed = Places(range(size), True, 1, blocks, Mixture(groups, [7, 3]), lanes=count)
+        read, bits, apart = 0, [], 0.0
+        for rank in range(count):
+            own = Slice(rank, count, batch * count)
+            parts = [*order.batches(0, size, own)]
+            read += len(np.unique(block_of[np.concatenate(parts, None)]))
+            for row in parts[0] * labels // size:
+                shares = np.bincount(row, minlength=labels) / batch
+                bits.append(-np.sum(shares * np.log2(np.where(shares, shares, 1))))
+            drawn = np.concatenate([*mixed.batches(0, 100 * batch * count, own)]).ravel() % size % 2
+            expected = 0.3 * np.arange(1, len(drawn) + 1)
+            apart = max(apart, float(np.abs(np.cumsum(drawn) - expected).max()))
+        alone = alone or float(np.mean(bits))
+        print(
+            f'{count} ranks: downloads {read / len(blocks):.2f} times the data, {np.mean(bits) / alone:.2f} '
+            f'of the bits of label, a mixture 7:3 within {apart:.2f} examples',
+            flush=True,
+        )
 
 
 def workers(count: str) -> None:
@@ -324,5 +360,5 @@ def _resident_mb() -> float:
 
 if __name__ == '__main__':
     print(machine('pillow'), flush=True)
-    tasks = [memory, index_build, many, members, remote, workers, files]
+    tasks = [memory, index_build, many, members, remote, workers, files, ranks]
     {task.__name__: task for task in tasks}[sys.argv[1]](sys.argv[2])

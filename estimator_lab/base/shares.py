@@ -1,6 +1,6 @@
 """A slice of positions: how workers, ranks and machines share data, so that each example is read once.
 
-- Synchronous workers and ranks: of each `global_batch` positions, the parts of all ranks make up the batch:
+- Synchronous workers and ranks take every n-th of each `global_batch` positions, the first one its rank:
   `Slice(rank, world_size, global_batch)`.
 - A worker at its own pace, as in asynchronous training, takes every n-th position, others in each epoch, so
   that a slow worker costs steps but no classes: `Slice(rank, n, n, turns=True)`.
@@ -11,11 +11,14 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import numpy as np
 
 from estimator_lab.base.errors import FlagError, option
 
 T = TypeVar('T')
+N = TypeVar('N', int, np.ndarray)
 
 ALL = 2**62
 """A group of all positions."""
@@ -31,7 +34,7 @@ class Slice:
 
     Examples:
         >>> list(Slice(1, 2, 4).of(range(8)))
-        [2, 3, 6, 7]
+        [1, 3, 5, 7]
         >>> [Slice(number, 3, ALL).within([4, 1, 2]) for number in range(3)]
         [[range(0, 2), range(0, 0), range(0, 0)], [range(2, 4), range(0, 0), range(0, 0)], \
 [range(4, 4), range(0, 1), range(0, 2)]]
@@ -71,11 +74,7 @@ class Slice:
     @property
     def places(self) -> range:
         """The positions of the part within its group."""
-        return self.places_of(self.group)
-
-    def places_of(self, size: int) -> range:
-        """Returns the positions of the part within a group of another size."""
-        return range(self.number * size // self.count, (self.number + 1) * size // self.count)
+        return range(self.number, self.group, self.count)
 
     def of(self, sequence: Iterable[T]) -> Iterator[T]:
         """Returns the part of each group of an endless sequence, in order."""
@@ -84,11 +83,16 @@ class Slice:
         own = self.places
         return itertools.compress(sequence, itertools.cycle([place in own for place in range(self.group)]))
 
+    def has_turn(self, epochs: N, positions: N) -> Any:
+        """Whether positions within their epochs are in a part of turns."""
+        return (epochs + positions) % self.count == self.number
+
     def within(self, sizes: Sequence[int]) -> list[range]:
-        """Returns which examples of each archive are in the part of all, given their numbers of examples."""
-        own, starts = self.places_of(sum(sizes)), itertools.accumulate(sizes, initial=0)
+        """Returns which examples of each archive are in the contiguous part of all, given their numbers."""
+        total, starts = sum(sizes), itertools.accumulate(sizes, initial=0)
+        begin, end = (number * total // self.count for number in (self.number, self.number + 1))
         return [
-            range(min(max(own.start - start, 0), size), min(max(own.stop - start, 0), size))
+            range(min(max(begin - start, 0), size), min(max(end - start, 0), size))
             for start, size in zip(starts, sizes, strict=False)
         ]
 

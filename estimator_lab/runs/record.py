@@ -56,6 +56,7 @@ class InputRecord:
       first_step: global step at which training, or its phase, began.
       step: global step since which the archives and the settings of the order are these.
       position: examples that were consumed at that step.
+      lanes: workers at that step, by whose number the order is divided; see `data.archives.places.Places`.
     """
 
     archives: tuple[Identity, ...] = ()
@@ -64,6 +65,7 @@ class InputRecord:
     first_step: int = 0
     step: int = 0
     position: int = 0
+    lanes: int = 1
 
     @property
     def examples(self) -> int:
@@ -181,6 +183,8 @@ def _check_input(record: InputRecord) -> None:
         raise ValueError(f'its steps are {record.first_step} and {record.step}')
     if not 0 <= record.position < _LARGEST_POSITION:
         raise ValueError(f'its position is {record.position}')
+    if not 0 < record.lanes < _LARGEST:
+        raise ValueError(f'its lanes are {record.lanes}')
     for archive in (*record.archives, *record.evaluation):
         if not (all(map(_is_short, (archive.name, archive.fingerprint))) and 0 <= archive.images < _LARGEST):
             raise ValueError(f'one of its archives is {shown(archive)}')

@@ -74,7 +74,7 @@ def record_of(settings: TrainSettings, inputs: Inputs, cluster: Cluster, step: i
         recorded[name] = ' '.join(value.split())[:_LONGEST] if isinstance(value, str) else value
     recorded['weights'] = shares_text(inputs.weights)
     evaluation = inputs.evaluation.identities if settings.eval_data else ()
-    return InputRecord(inputs.train.identities, evaluation, recorded, step, step)
+    return InputRecord(inputs.train.identities, evaluation, recorded, step, step, lanes=cluster.workers)
 
 
 def follow(before: InputRecord, now: InputRecord, inputs: Inputs) -> Resumption:
@@ -98,15 +98,15 @@ def resume(before: InputRecord, now: InputRecord, inputs: Inputs, step: int, pos
     if step < before.step:  # the checkpoint is of a time before the last change
         breaks.append('the checkpoint is older than the last change of archives or settings')
     changes, broken = _changes(before, now, inputs), _other_weights(before, now, inputs)
-    since, at = (before.step, before.position), position
+    since, at, lanes = (before.step, before.position), position, before.lanes
     if breaks:
         at = pack(epoch + bool(offset), 0, now.examples)
-        since = step, at
+        since, lanes = (step, at), now.lanes
     if breaks and offset:
         unsaid = [clause for clause in breaks if clause not in changes]
         changes = (*changes, *unsaid, f'the rest of epoch {epoch + 1} is left out')
         broken = f'{"; ".join(breaks)}, in the middle of epoch {epoch + 1}'
-    record = replace(now, first_step=before.first_step, step=since[0], position=since[1])
+    record = replace(now, first_step=before.first_step, step=since[0], position=since[1], lanes=lanes)
     return Resumption(record, changes, broken, at)
 
 

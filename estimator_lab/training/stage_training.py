@@ -235,8 +235,11 @@ class StageTraining:
     def _train_input_fn(self) -> InputFn:
         """Returns the input function of training; it starts where the newest checkpoint ends."""
         settings, inputs, cluster = self.plan.settings, self.stage.inputs, self.plan.cluster
-        order = inputs.train.order(settings.shuffle_buffer, settings.seed, weights=inputs.weights)
-        resume = functools.partial(position_of, self.stage.folder, self.stage.resumption.input)
+        record, weights = self.stage.resumption.input, inputs.weights
+        order = inputs.train.order(
+            settings.shuffle_buffer, settings.seed, weights=weights, lanes=record.lanes
+        )
+        resume = functools.partial(position_of, self.stage.folder, record)
         span = Onwards(order, settings.batch_size, resume, cluster.shard(self._step_examples))
         return archive_input_fn(span, self.plan.reader, self.train_report, inputs.vocabulary)
 

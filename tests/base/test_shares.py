@@ -23,13 +23,13 @@ def test_slices_that_do_not_exist(given, words):
 
 
 def test_each_part_of_each_group():
-    """7 places in 3 parts: 0 and 1, 2 and 3, 4 to 6."""
+    """7 places in 3 parts: every third one."""
     parts = [Slice(number, 3, 7) for number in range(3)]
-    assert [list(part.places) for part in parts] == [[0, 1], [2, 3], [4, 5, 6]]
+    assert [list(part.places) for part in parts] == [[0, 3, 6], [1, 4], [2, 5]]
     assert [[*itertools.islice(part.of(itertools.count(10)), 4)] for part in parts] == [
-        [10, 11, 17, 18],
-        [12, 13, 19, 20],
-        [14, 15, 16, 21],
+        [10, 13, 16, 17],
+        [11, 14, 18, 21],
+        [12, 15, 19, 22],
     ]
     assert [*itertools.islice(Slice().of(itertools.count(10)), 3)] == [10, 11, 12]
     # Of archives of 2, 0 and 5 examples, the parts have the same places.

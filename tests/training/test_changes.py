@@ -148,7 +148,7 @@ def test_recorded_settings():
     augment = f'  shift=1,\n{"x" * 300}'
     found = start(A, workers=2, batches=2, augment=augment, evaluation=(B,), deterministic=True).record
     assert (found.archives, found.evaluation) == ((A,), (B,)) and start(A).record.evaluation == ()
-    assert found == InputRecord((A,), (B,), found.settings)
+    assert found == InputRecord((A,), (B,), found.settings, lanes=2)
     counts = {'batch_size': 12, 'workers': 2, 'image_size': 128, 'channels': 1, 'seed': 1}
     none = dict.fromkeys(('labels', 'freeze', 'split', 'only', 'weights'), '')
     texts = {'model': 'cnn', 'decode': 'exact', 'background': 'black', 'precision': 'float32'}

@@ -88,6 +88,16 @@ def test_another_order_in_the_middle_of_an_epoch_is_rejected(go_on, more, folder
         assert keys(plan, 6) == ordered(plan.inputs.train.paths[0], epoch=1, seed=2)[:6]
 
 
+def test_an_order_keeps_the_number_of_workers_that_began_it(go_on, folder):
+    """Which deals out its blocks and its mixtures; another order begins with the workers of now."""
+    plan, _ = go_on()
+    began = plan.stages[0].record
+    assert began.input.lanes == 1
+    write_record(folder, replace(began, input=replace(began.input, lanes=3)))
+    assert go_on()[0].stages[0].record.input.lanes == 3
+    assert go_on(seed=2, resume_changed=True)[0].stages[0].record.input.lanes == 1
+
+
 def test_another_choice_of_images_is_another_order(go_on, archive, tmp_path):
     chosen = tmp_path / 'keys.txt'
     chosen.write_text('\n'.join(member.key for member in [*stream_members(archive)][1:]))

@@ -2,7 +2,7 @@
 
 A block has the members that begin in one stretch of an archive. In each epoch the blocks are shuffled, and
 the members of every WINDOW consecutive blocks are shuffled among themselves. That, too, is a function of the
-archives, the seed and the position alone.
+archives, the seed, the position and the number of lanes alone.
 """
 
 import operator
@@ -16,7 +16,7 @@ import numpy as np
 from estimator_lab.base.errors import FlagError, option
 from estimator_lab.base.sizes import parse_size, shown_size
 from estimator_lab.data.archives.index import Index
-from estimator_lab.data.archives.shuffling import permuted
+from estimator_lab.data.archives.shuffling import keys_of, permuted, permuted_each
 from estimator_lab.data.examples.member import BadExampleError, Data, Member
 from estimator_lab.data.sources import remote
 from estimator_lab.data.sources.blocks import BlockFile
@@ -32,48 +32,60 @@ _MEMBER_BYTES = 512  # of a member at least: its header in a tar
 
 
 class BlockOrder:
-    """The numbers of examples in an order by blocks.
+    """The numbers of examples in an order by blocks, which is divided into lanes, one for each rank.
 
-    Memory: 48 bytes for each block.
+    The blocks of an epoch in their random order are a sequence of its n examples, which is cut into as many
+    spans of equal length as there are lanes; a block at a cut is in two of them. Position p of the epoch is
+    place p // lanes of span p % lanes. So a rank that takes every lanes-th position reads its own blocks
+    alone, and all ranks together read hardly more than the data once.
+
+    Memory: 40 bytes for each block.
 
     Args:
       counts: examples of each block, in stored order, int64 [blocks].
       seed: of the order, together with the epoch.
-      window: blocks whose members are shuffled among themselves.
+      window: blocks of a span whose members are shuffled among themselves.
+      lanes: number of spans.
     """
 
-    def __init__(self, counts: np.ndarray, seed: int | str, window: int = WINDOW) -> None:
+    def __init__(self, counts: np.ndarray, seed: int | str, window: int = WINDOW, lanes: int = 1) -> None:
         self._counts, self._starts, self._seed = counts, np.cumsum(counts) - counts, seed
-        self._window = window
+        self._window, self._lanes = window, lanes
         self._in_epoch = lru_cache(2)(self._of_epoch)  # the end of one, and the beginning of the next
 
-    def numbers(self, epoch: int, begin: int, end: int) -> np.ndarray:
-        """Returns the numbers of the examples at the positions [begin, end) of an epoch, int64."""
-        order, ends, _ = self._in_epoch(epoch)
-        parts = [np.empty(0, np.int64)]
-        while begin < end:
-            first = int(np.searchsorted(ends, begin, 'right')) // self._window * self._window
-            blocks, own_ends = order[first : first + self._window], ends[first : first + self._window]
-            own_starts = own_ends - self._counts[blocks]
-            start, last = own_starts.item(0), own_ends.item(-1)
-            positions = np.arange(begin, min(end, last)) - start
-            places = start + permuted(positions, last - start, f'{self._seed} window {first}', epoch)
-            at = np.searchsorted(own_ends, places, 'right')
-            parts.append(self._starts[blocks[at]] + places - own_starts[at])
-            begin = last
-        return np.concatenate(parts)
-
-    def turns(self, epoch: int, numbers: np.ndarray) -> np.ndarray:
-        """Returns the turn of the block of each example in an epoch's order of blocks, int64."""
-        return self._in_epoch(epoch)[2][np.searchsorted(self._starts, numbers, 'right') - 1]
+    def numbers(self, epoch: int, positions: np.ndarray) -> np.ndarray:
+        """Returns the numbers of the examples at some positions of an epoch, int64 [positions]."""
+        order, starts, ends = self._in_epoch(epoch)
+        lanes, (shortest, longer) = positions % self._lanes, divmod(ends.item(-1), self._lanes)
+        span_starts = lanes * shortest + np.minimum(lanes, longer)
+        span_ends = span_starts + shortest + (lanes < longer)
+        places = span_starts + positions // self._lanes  # in the sequence of blocks
+        first, last, at = (
+            np.searchsorted(ends, each, 'right') for each in (span_starts, span_ends - 1, places)
+        )
+        # Blocks that are left over are a window of their own, as they always were, or else join the last one.
+        windows = (last - first) // self._window + 1
+        if self._lanes > 1:
+            windows = np.maximum((last + 1 - first) // self._window, 1)
+        turns = np.minimum((at - first) // self._window, windows - 1)
+        firsts = first + turns * self._window
+        lasts = np.where(turns == windows - 1, last, firsts + self._window - 1)
+        begin, end = np.maximum(starts[firsts], span_starts), np.minimum(ends[lasts], span_ends)
+        different, which = np.unique(firsts, return_inverse=True)
+        names = [f'seed {self._seed} window {number} epoch {epoch}' for number in different.tolist()]
+        places = begin + permuted_each(places - begin, end - begin, keys_of(names)[:, which])
+        at = np.searchsorted(ends, places, 'right')
+        return self._starts[order[at]] + places - starts[at]
 
     def _of_epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns the blocks in turn, how many examples are before the end of each, and the turn of each."""
+        """Returns the blocks in turn, and how many examples are before the start and the end of each."""
         order = permuted(np.arange(len(self._counts)), len(self._counts), f'{self._seed} blocks', epoch)
-        return order, np.cumsum(self._counts[order]), np.argsort(order)
+        counts = self._counts[order]
+        ends = np.cumsum(counts)
+        return order, ends - counts, ends
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return BlockOrder, (self._counts, self._seed, self._window)
+        return BlockOrder, (self._counts, self._seed, self._window, self._lanes)
 
 
 def parse_block_size(text: str) -> int:

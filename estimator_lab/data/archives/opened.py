@@ -182,6 +182,7 @@ class Archives:
         seed: int = 0,
         progress: Callable[[float], None] = lambda share: None,
         weights: Shares = (),
+        lanes: int = 1,
     ) -> Order:
         """Returns the order in which the examples are read.
 
@@ -192,6 +193,7 @@ class Archives:
           progress: called with the share of an epoch's bytes that was read, in [0, 1], by an order without
             random access.
           weights: shares of archives or labels; () for each example once an epoch.
+          lanes: the number of workers with which the order began; see `Places`.
 
         Raises:
           FlagError: `weights` are of other data, or of data without random access.
@@ -199,7 +201,7 @@ class Archives:
         if self.has_random_access and not self.own:
             if self.block_size and shuffle_buffer > 1:
                 self._warn_if_lopsided()
-            return IndexedOrder(self._members, shuffle_buffer > 1, seed, weights)
+            return IndexedOrder(self._members, shuffle_buffer > 1, seed, weights, lanes)
         self.check_weights(weights)
         if shuffle_buffer > 1:
             self._warn_if_sorted(shuffle_buffer)

@@ -6,13 +6,13 @@ examples is place p % n of epoch p // n.
 
 - Global batch: the `global_batch` examples that follow those consumed, the same for any number of workers.
 - Workers: `onwards(consumed, Slice(rank, world_size, global_batch))` yields one worker's part of this and all
-  later global batches. The parts of all ranks make up each batch, and each example is in one of them.
+  later global batches: every world_size-th position, the first one its rank.
 - Stopping: after n batches, consumed + n * global_batch. Another world_size or global_batch goes on from
   there without losing or repeating an example.
 - Epochs: a batch may begin in one and end in the next, so that no example is left out.
-- Locality: with random access (`IndexedOrder`), the examples of a batch are dealt out in stored order, so
-  that each worker reads a contiguous range of about 1 / world_size of the data, and few examples besides. In
-  a stream, all workers read everything, and keep their part.
+- Locality: an order by blocks, and one of a mixture, is divided into lanes, as many as there were workers
+  when it began; that number is part of it. Each worker then reads its own 1 / world_size of the blocks. Of
+  single members, each reads any; in a stream, all workers read everything, and keep their part.
 
 Encoded members are shuffled and skipped here, before they are decoded and without TensorFlow:
 
@@ -177,6 +177,7 @@ class IndexedOrder:
       shuffle: whether each epoch is shuffled; else members keep the stored order.
       seed: of the shuffling, together with the epoch.
       weights: shares of archives or labels; () for each example once an epoch.
+      lanes: the number of workers with which the order began; see `Places`.
 
     Attributes:
       stored: the members by number.
@@ -186,10 +187,16 @@ class IndexedOrder:
     is_stored = True
 
     def __init__(
-        self, stored: IndexedMembers, shuffle: bool = False, seed: int = 0, weights: Shares = ()
+        self,
+        stored: IndexedMembers,
+        shuffle: bool = False,
+        seed: int = 0,
+        weights: Shares = (),
+        lanes: int = 1,
     ) -> None:
         mixture = Mixture.of(stored, weights) if weights else None
-        self.stored, self.places = stored, Places(stored, shuffle, seed, stored.block_counts, mixture)
+        self.stored = stored
+        self.places = Places(stored, shuffle, seed, stored.block_counts, mixture, lanes)
 
     def epoch(self, number: int) -> Iterator[Member]:
         """See `Order.epoch`; members are without their data."""
@@ -199,8 +206,6 @@ class IndexedOrder:
     def onwards(self, consumed: int, own: Slice = EVERY, end: int = ENDLESS) -> Iterator[Member]:
         """See `Order.onwards`; members are without their data."""
         _check_any(len(self.stored))
-        if own.turns:
-            return _turning(self._between(consumed, end, EVERY), consumed, len(self.stored), own)
         return self._between(consumed, end, own)
 
     def _between(self, start: int, end: int, own: Slice) -> Iterator[Member]:
@@ -312,7 +317,7 @@ class StreamOrder:
 def _turning(members: Iterable[Member], position: int, size: int, own: Slice) -> Iterator[Member]:
     """Yields every n-th member, others in each epoch of `size`; `position` is that of the first one."""
     for member in members:
-        if sum(unpack(position, size)) % own.count == own.number:
+        if own.has_turn(*unpack(position, size)):
             yield member
         position += 1
         del member

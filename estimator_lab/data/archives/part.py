@@ -55,6 +55,11 @@ class Only:
         """Leaves out the function, which another process may be unable to load: masks are applied by then."""
         return {'_accepts': None, '_texts': self._texts, '_masks': {}}
 
+    @property
+    def is_function(self) -> bool:
+        """Whether a function chooses."""
+        return self._accepts is not None
+
     def accepts(self, key: str, label: str) -> bool:
         """Whether an example is used."""
         return bool(self._accepts(key, label)) if self._accepts else not self._texts.isdisjoint((key, label))

@@ -62,6 +62,7 @@ class Places:
       seed: of the shuffling, together with the epoch.
       block_counts: examples of each block if they are shuffled by blocks, int64 [blocks].
       mixture: groups of examples that have epochs of their own; an epoch of the sequence is then n places.
+      lanes: the number of ranks with which the order began, for which blocks and groups are dealt out.
     """
 
     def __init__(
@@ -71,33 +72,31 @@ class Places:
         seed: int = 0,
         block_counts: np.ndarray | None = None,
         mixture: Mixture | None = None,
+        lanes: int = 1,
     ) -> None:
         self._size, self._shuffle, self._seed, self._mixture = len(examples), shuffle, seed, mixture
-        self._groups = mixture.count if mixture else 1
+        self._groups, self._lanes = mixture.count if mixture else 1, lanes
         self._blocks: list[BlockOrder] = []  # of each group
-        self._all_blocks: BlockOrder | None = None
         if block_counts is not None and shuffle:
-            self._all_blocks = BlockOrder(block_counts, seed)
             window = max(WINDOW // self._groups, 1)
             of_groups = mixture.block_counts(block_counts) if mixture else ()
             self._blocks = [
-                BlockOrder(counts, f'{seed} group {group}', window) for group, counts in enumerate(of_groups)
-            ] or [self._all_blocks]
+                BlockOrder(counts, f'{seed} group {group}', window, lanes)
+                for group, counts in enumerate(of_groups)
+            ] or [BlockOrder(block_counts, seed, lanes=lanes)]
 
     def batches(self, start: int, end: int = ENDLESS, own: Slice = EVERY) -> Iterator[np.ndarray]:
         """Yields the places of a slice of each global batch between two positions, many batches at a time.
 
-        Each slice has examples of all parts of the archives, in stored order: those at its positions or, of
-        archives in blocks, of few blocks, so that not every process reads every block. Only the last batch
-        may be incomplete; it is then yielded alone, and may be empty for some slices.
+        Only the last batch may be incomplete; it is then yielded alone, and may be empty for some slices.
 
         Args:
           start: position at which the first global batch begins.
           end: where an epoch ends, and the last global batch with it.
-          own: the part of each global batch; not one of turns.
+          own: the part of each global batch.
 
         Yields:
-          Packed places, int64 [batches, examples of the slice].
+          Packed places, int64 [batches, examples of the slice]; of a slice of turns [examples].
         """
         group = own.group
         together = max(min(_TOGETHER * own.count, self._size) // group, 1) * group
@@ -110,42 +109,16 @@ class Places:
                 yield self._divided(whole, last, own)
 
     def _divided(self, start: int, end: int, own: Slice) -> np.ndarray:
-        """Returns the packed places of a slice of whole global batches, or of one that may be incomplete.
-
-        The result is int64 [batches, its examples].
-        """
-        starts = np.arange(start, end, own.group)[:, None]
-        if own.count == 1:
-            return self._at(np.arange(start, end)).reshape(len(starts), -1)
-        own_places = np.arange(own.places.start, min(own.places.stop, end - start))
-        if self._all_blocks:
-            return np.sort(self._by_blocks(self._all_blocks, start, end, len(starts))[:, own_places])
-        positions = starts + own_places
-        return np.sort(self._at(positions.ravel()).reshape(positions.shape))
-
-    def _by_blocks(self, blocks: BlockOrder, start: int, end: int, count: int) -> np.ndarray:
-        """Returns the packed places of whole global batches, int64 [count, examples of a batch].
-
-        Within a batch, examples change places, those of a mixture within their groups, so that those of a
-        block follow each other. Blocks do so at random, in each epoch in another way.
-        """
-        positions = np.arange(start, end)
-        places = self._at(positions).reshape(count, -1)
-        epochs, columns = positions.reshape(count, -1) // self._size, np.arange(places.shape[1])
-        turns = np.empty_like(places)
-        for epoch in np.unique(epochs).tolist():
-            here = epochs == epoch
-            turns[here] = blocks.turns(epoch, places[here] % self._size)
-        if not self._mixture:
-            return np.take_along_axis(places, np.sort(turns * len(columns) + columns) % len(columns), 1)
-        groups = self._mixture.at(positions)[0].reshape(count, -1)
-        turns += groups * (turns.max() + 1)
-        moved, free = (np.sort(keys * len(columns) + columns) % len(columns) for keys in (turns, groups))
-        np.put_along_axis(places, free, np.take_along_axis(places, moved, 1), 1)
-        return places
+        """Returns the packed places of a slice of whole global batches, or of one that may be incomplete."""
+        if own.turns:
+            positions = np.arange(start, end)
+            return self._at(positions[own.has_turn(*unpack(positions, self._size))])
+        starts = np.arange(start, end, own.group)[:, np.newaxis]
+        positions = starts + np.arange(own.number, min(own.group, end - start), own.count)
+        return self._at(positions.ravel()).reshape(positions.shape)
 
     def _at(self, positions: np.ndarray) -> np.ndarray:
-        """Returns the places at ascending positions, packed; of blocks, at consecutive ones."""
+        """Returns the packed places at ascending positions."""
         if self._mixture:
             return self._mixed(self._mixture, positions)
         epochs, numbers = unpack(positions, self._size)
@@ -154,16 +127,20 @@ class Places:
             for begin, end in itertools.pairwise([0, *ends.tolist()]):
                 own, epoch = numbers[begin:end], epochs.item(begin)
                 numbers[begin:end] = (
-                    self._blocks[0].numbers(epoch, own.item(0), own.item(-1) + 1)
+                    self._blocks[0].numbers(epoch, own)
                     if self._blocks
                     else permuted(own, self._size, self._seed, epoch)
                 )
         return pack(epochs, numbers, self._size)
 
     def _mixed(self, mixture: Mixture, positions: np.ndarray) -> np.ndarray:
-        """Returns the places at consecutive positions of a mixture, with the epochs of their groups."""
-        groups, earlier, sizes = mixture.at(positions)
-        epochs, numbers = np.divmod(earlier, sizes)
+        """Returns the places at positions of a mixture, with the epochs of their groups.
+
+        Each lane draws from the groups by the same pattern, so that each rank has its shares of them.
+        """
+        draws, lanes = np.divmod(positions, self._lanes)
+        groups, earlier, sizes = mixture.at(draws)
+        epochs, numbers = np.divmod(earlier * self._lanes + lanes, sizes)
         if self._shuffle:
             numbers = self._shuffled(numbers, sizes, epochs * mixture.count + groups)
         epochs %= ENDLESS // self._size  # a small group of large data has many
@@ -173,7 +150,7 @@ class Places:
         """Returns the numbers of examples within their groups.
 
         Args:
-          places: consecutive ones of each group, within its epochs.
+          places: of each group, within its epochs.
           sizes: of the groups.
           orders: epochs * groups + group.
         """
@@ -184,6 +161,5 @@ class Places:
             names.append(f'seed {self._seed} epoch {epoch} group {group}')
             if self._blocks:
                 here = np.flatnonzero(which == number)
-                first, last = places[here[[0, -1]]].tolist()
-                numbers[here] = self._blocks[group].numbers(epoch, first, last + 1)
+                numbers[here] = self._blocks[group].numbers(epoch, places[here])
         return numbers if self._blocks else permuted_each(places, sizes, keys_of(names)[:, which])

@@ -5,7 +5,7 @@ order (`data.archives.order`).
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from numbers import Integral
 from typing import Any, TypeGuard
 
@@ -45,10 +45,12 @@ class Resumable:
         self.settings = settings
         self.size = size
         self._fingerprint, self._block_size, self._is_stream = fingerprint, block_size, is_stream
-        self._begin(0)
+        self._begin(0, settings.world_size)
 
-    def _begin(self, consumed: int) -> None:
-        self._consumed = consumed  # by all processes together
+    def _begin(self, consumed: int, lanes: int) -> None:
+        """Goes on after `consumed` examples of all processes; of a state at the end, the passes are over."""
+        self._consumed, self._lanes = consumed, lanes
+        self._is_finished = consumed > 0 and self._end_after(consumed - 1) == consumed
 
     @property
     def _group(self) -> int:
@@ -86,6 +88,8 @@ class Resumable:
             order['weights'] = shares_text(settings.weights)
         if settings.shuffle and self._block_size:
             order['shuffle_blocks'] = shown_size(self._block_size)
+        if self._lanes > 1 and ('weights' in order or 'shuffle_blocks' in order):
+            order['lanes'] = self._lanes
         return {'format': FORMAT, 'consumed': int(consumed), 'data': self._fingerprint, **order}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -109,20 +113,27 @@ class Resumable:
         for name in ('seed', 'shuffle', 'split', 'shuffle_buffer', 'shuffle_blocks', 'weights'):
             if not np.array_equal(was := state.get(name), now := own.get(name)):
                 raise DataError(f'The state is of another order: its {name} is {shown(was)}, not {now}.')
-        if not _is_count(state.get('consumed')):
-            raise DataError(
-                f'The state is damaged: its consumed is {shown(state.get("consumed"))}, not a number.'
-            )
-        self._begin(int(state['consumed']))
+        consumed, lanes = state.get('consumed'), state.get('lanes', 1)
+        for name, value in (('consumed', consumed), ('lanes', lanes)):
+            if not _is_count(value):
+                raise DataError(f'The state is damaged: its {name} is {shown(value)}, not a number.')
+        self._begin(int(state['consumed']), max(int(lanes), 1))
 
 
 class BatchOrder(Resumable):
     """The places of the examples of each batch of a process; made by `Dataset.order`.
 
     It is a `batch_sampler` of PyTorch's DataLoader: an iteration yields a list for each batch, of `epochs`
-    passes over the data, and the next iteration goes on with the next passes. All ranks get the same number
-    of batches. The last one of the passes may be shorter than the others, or empty for a rank without a part
-    of it.
+    passes over the data, and the next iteration goes on with the next passes; of a state that was saved after
+    their last batch, the first iteration yields nothing. All ranks get the same number of batches. The last
+    one of the passes may be shorter than the others, or empty for a rank without a part of it.
+
+    Args:
+      settings: what is read, and in which order.
+      places: returns the places of an order that began with a number of processes.
+      size: number of examples in an epoch, of all processes together.
+      fingerprint: of the data.
+      block_size: bytes of the blocks in which they are shuffled; 0 for none.
 
     Attributes:
       settings: what is read, and in which order.
@@ -130,13 +141,19 @@ class BatchOrder(Resumable):
     """
 
     def __init__(
-        self, settings: StreamSettings, places: Places, size: int, fingerprint: str, block_size: int
+        self,
+        settings: StreamSettings,
+        places: Callable[[int], Places],
+        size: int,
+        fingerprint: str,
+        block_size: int,
     ) -> None:
+        self._places_of = places
         super().__init__(settings, size, fingerprint, block_size)
-        self._places = places
 
-    def _begin(self, consumed: int) -> None:
-        self._consumed, self._has_begun = consumed, False
+    def _begin(self, consumed: int, lanes: int) -> None:
+        super()._begin(consumed, lanes)
+        self._places, self._has_begun = self._places_of(lanes), False
 
     def __repr__(self) -> str:
         of = f'{self.size:,} examples, batch_size={self.settings.batch_size}'
@@ -148,15 +165,15 @@ class BatchOrder(Resumable):
         Raises:
           FlagError: it has no end.
         """
-        start = self._start
+        start, end = self._span
         if not self._group:
             raise FlagError('An order with epochs=None has no length.')
-        return -(-(self._end_after(start) - start) // self.settings.shard.group)
+        return -(-(end - start) // self.settings.shard.group)
 
     def __iter__(self) -> Iterator[list[Place]]:
         """Yields the places of each batch of the next passes, or of the rest of loaded ones."""
-        start, own = self._start, self.settings.shard
-        end, size = self._end_after(start), self.size or 1
+        (start, end), own, size = self._span, self.settings.shard, self.size or 1
+        self._is_finished = False
         for batches in self._places.batches(start, end, own):
             epochs, numbers = (array.tolist() for array in unpack(batches, size))
             for batch in zip(epochs, numbers, strict=True):
@@ -165,10 +182,11 @@ class BatchOrder(Resumable):
                 yield list(map(Place, *batch))
 
     @property
-    def _start(self) -> int:
-        """Where the next iteration begins: a loop that was left early is followed by the next passes."""
+    def _span(self) -> tuple[int, int]:
+        """Where the next iteration begins and ends: after a loop that was left early, the next passes."""
         is_within = self._has_begun and self._group and self._consumed % self._group
-        return self._end_after(self._consumed) if is_within else self._consumed
+        start = self._end_after(self._consumed) if is_within else self._consumed
+        return start, start if self._is_finished else self._end_after(start)
 
 
 def fingerprint_of(data: Archives) -> str:

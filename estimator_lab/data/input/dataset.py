@@ -7,6 +7,7 @@ open file, no thread and no order. Nothing here imports TensorFlow, PyTorch or J
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -203,7 +204,8 @@ class Dataset:
         order = settings_from(StreamSettings, {'seed': read.pop('seed'), **chosen})
         order = replace(order, weights=shares, **read)
         mixture = Mixture.of(self._examples, shares) if shares else None
-        places = Places(self._examples, order.shuffle, order.seed, self._examples.block_counts, mixture)
+        counts = self._examples.block_counts
+        places = partial(Places, self._examples, order.shuffle, order.seed, counts, mixture)
         return BatchOrder(order, places, len(self), self._fingerprint, self._block_size)
 
     def collate(self, examples: Sequence[Any]) -> Batch:

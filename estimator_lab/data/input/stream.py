@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from estimator_lab.base.errors import FlagError
+from estimator_lab.base.errors import DataError, FlagError
 from estimator_lab.data.archives.places import ENDLESS
 from estimator_lab.data.input.batch_order import Resumable, fingerprint_of
 from estimator_lab.data.input.batches import Batch, Grouping, read_batches
@@ -25,7 +25,9 @@ _left_to_parents: list[Any] = []
 class Stream(Resumable, Iterator[Any]):
     """Examples of archives, one by one or in batches; made by `estimator_lab.api.stream`.
 
-    It is an iterator of `epochs` passes over the data; `iter` of one that has ended begins the next ones.
+    It is an iterator of `epochs` passes over the data; `iter` of one that has ended begins the next ones. A
+    state that was saved after their last example yields nothing more before that. After an error, it goes on
+    from its state.
 
     All ranks get the same number of batches. The last one of the passes may be shorter than the others, or
     empty for a rank without a share in it. Examples one by one can't be empty: the numbers of two ranks
@@ -46,8 +48,8 @@ class Stream(Resumable, Iterator[Any]):
         of = self.settings.shown_of(self.size, self.labels)
         return f'<Stream: {of}; {self._consumed:,} consumed>'
 
-    def _begin(self, consumed: int) -> None:
-        super()._begin(consumed)
+    def _begin(self, consumed: int, lanes: int) -> None:
+        super()._begin(consumed, lanes)
         self._running: Iterator[Any] | None = None
         self._is_over, self._process = False, os.getpid()
 
@@ -68,7 +70,19 @@ class Stream(Resumable, Iterator[Any]):
             self._check_no_worker()
             _left_to_parents.append(self._running)  # closing it needs locks that the parent's threads hold
             self._process, self._running = os.getpid(), self._run()
-        return next(self._running)
+        try:
+            return next(self._running)
+        except DataError:
+            self._running = None  # or it would end here, as a generator does after an error
+            raise
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.settings.only and self.settings.only.is_function:
+            raise TypeError(
+                'A stream with a function as `only` cannot be pickled: give keys or labels, or use an '
+                'estimator_lab.api.dataset.'
+            )
+        return vars(self)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -86,8 +100,9 @@ class Stream(Resumable, Iterator[Any]):
     def _run(self) -> Iterator[Any]:
         """Yields what is left of the passes, and keeps the position."""
         settings, shard = self.settings, self.settings.shard
-        reader, end = settings.reader(), self._end_after(self._consumed)
-        order = settings.order_of(self._data)
+        reader, order = settings.reader(), settings.order_of(self._data, self._lanes)
+        end = self._consumed if self._is_finished else self._end_after(self._consumed)
+        self._is_finished = False
         batches = read_batches(
             order.onwards(self._consumed, shard, end),
             settings.batch_size or _TOGETHER,

@@ -202,9 +202,10 @@ class StreamSettings(ReadSettings):
         """This process's part of each global batch."""
         return Slice(self.rank, self.world_size, (self.batch_size or 1) * self.world_size)
 
-    def order_of(self, data: Archives) -> Order:
-        """Returns the order in which the examples are read."""
-        return data.order(self.shuffle_buffer if self.shuffle else 1, self.seed, weights=self.weights)
+    def order_of(self, data: Archives, lanes: int = 1) -> Order:
+        """Returns the order in which the examples are read, which began with `lanes` processes."""
+        buffer = self.shuffle_buffer if self.shuffle else 1
+        return data.order(buffer, self.seed, weights=self.weights, lanes=lanes)
 
 
 class _EncodedReader:

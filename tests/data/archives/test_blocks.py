@@ -1,6 +1,5 @@
 """Orders by blocks: their numbers by counting, and how few requests they take."""
 
-import itertools
 import pickle
 import random
 import subprocess
@@ -42,35 +41,56 @@ def stretches_of(members, part):
     return +found
 
 
+@pytest.mark.parametrize('lanes', [1, 2, 3, 8])
 @pytest.mark.parametrize('counts', [[1], [3, 1, 4], [5] * WINDOW, [2, 1] * 20, [1, 90, 1]])
-def test_an_epoch_has_each_example_once_and_any_stretch_is_known_at_once(counts):
-    order, size = BlockOrder(np.array(counts), seed=3), sum(counts)
+def test_an_epoch_has_each_example_once_and_any_position_is_known_at_once(counts, lanes):
+    order, positions = BlockOrder(np.array(counts), 3, lanes=lanes), np.arange(sum(counts))
     for epoch in (0, 7):
-        numbers = order.numbers(epoch, 0, size).tolist()
-        assert sorted(numbers) == list(range(size))
-        for begin, end in itertools.combinations(range(0, size + 1, 7), 2):
-            assert (
-                BlockOrder(np.array(counts), seed=3).numbers(epoch, begin, end).tolist() == numbers[begin:end]
-            )
+        numbers = order.numbers(epoch, positions)
+        assert sorted(numbers.tolist()) == positions.tolist()
+        again = pickle.loads(pickle.dumps(order))
+        for some in (positions[2:9], positions[1::3], positions[-1:], positions[:0]):
+            assert again.numbers(epoch, some).tolist() == numbers[some].tolist()
+
+
+def test_one_process_reads_by_blocks_as_it_always_did():
+    """Runs of older versions go on: the order of one lane is that of these figures."""
+    numbers = BlockOrder(np.array([2, 1] * 12), 3).numbers(5, np.arange(9)).tolist()
+    assert numbers == [33, 11, 34, 22, 18, 19, 17, 29, 2]
 
 
 def test_the_examples_of_each_window_are_those_of_some_blocks():
     """Of 40 blocks of 2 and 1 examples: five windows of eight whole blocks, others in each epoch."""
-    counts = [2, 1] * 20
+    counts, every = [2, 1] * 20, np.arange(60)
     block_of = np.repeat(np.arange(40), counts)
     found = []
     for seed, epoch in ((1, 0), (1, 1), (2, 0)):
-        numbers, left = BlockOrder(np.array(counts), seed).numbers(epoch, 0, 60), set(range(40))
+        numbers, left = BlockOrder(np.array(counts), seed).numbers(epoch, every), set(range(40))
         while len(numbers):
             window = list(dict.fromkeys(block_of[numbers].tolist()))[:WINDOW]
             size = sum(counts[block] for block in window)
             assert set(block_of[numbers[:size]]) == set(window) <= left
             numbers, left = numbers[size:], left - set(window)
         assert not left
-        found.append(BlockOrder(np.array(counts), seed).numbers(epoch, 0, 60).tolist())
+        found.append(BlockOrder(np.array(counts), seed).numbers(epoch, every).tolist())
     assert found[0] != found[1] != found[2] != found[0]
-    within = BlockOrder(np.array([300]), 1).numbers(0, 0, 300)
+    within = BlockOrder(np.array([300]), 1).numbers(0, np.arange(300))
     assert 60 < np.abs(within - np.arange(300)).mean() < 140  # of a shuffle: 300 / 3
+
+
+def test_each_lane_reads_its_own_blocks_window_by_window():
+    """Of 40 blocks of 2 and 1 examples, 60 in all, each of three lanes reads 20, of 13 or 14 blocks."""
+    counts = np.array([2, 1] * 20)
+    block_of = np.repeat(np.arange(40), counts)
+    order = BlockOrder(counts, 1, lanes=3)
+    lanes = [block_of[order.numbers(4, np.arange(lane, 60, 3))].tolist() for lane in range(3)]
+    assert sum(len(set(lane)) for lane in lanes) <= 40 + 2
+    for lane in lanes:
+        assert 12 <= len(set(lane)) <= 15 and lane != sorted(lane, key=lane.index)  # of less than two windows
+    lanes = [block_of[BlockOrder(counts, 1, lanes=2).numbers(4, np.arange(lane, 60, 2))] for lane in (0, 1)]
+    for lane in lanes:  # of 20 or 21 blocks, in windows of 8 and of the rest
+        first = set(lane[: len(lane) // 3].tolist())
+        assert len(first) <= WINDOW and not first & set(lane[len(lane) // 2 :].tolist())
 
 
 @pytest.mark.parametrize('part', [Part(), Part(0.2, 0.7), Part(0, 1e-9)])

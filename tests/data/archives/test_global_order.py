@@ -1,7 +1,6 @@
 """The global order: every image once an epoch, whatever the workers, and the same batches for any number."""
 
 import itertools
-import pickle
 from collections import Counter
 from types import SimpleNamespace
 
@@ -118,20 +117,70 @@ def test_each_worker_has_all_labels_of_a_sorted_archive(tmp_path):
         assert len(counts) == 3 and all(100 < count < 170 for count in counts.values())
 
 
-@pytest.mark.parametrize('groups', [1, 2])
-def test_each_worker_reads_few_blocks_for_a_batch_but_others_in_each_epoch(groups):
-    """Of the eight blocks of a window, each of four workers reads about two, and its share of each group."""
-    counts, of_each = np.full(40, 100), np.arange(4000) // (4000 // groups)
-    mixture = Mixture(of_each, [3, 1]) if groups == 2 else None
-    order = pickle.loads(pickle.dumps(Places(range(4000), True, 1, counts, mixture)))
-    read, labels = [], Counter()
-    for rank in range(4):
-        parts = [next(order.batches(epoch * 4000, own=Slice(rank, 4, 400)))[0] for epoch in range(30)]
-        for places in parts:
-            numbers = places % 4000
-            read.append(len(np.unique(numbers // 100)))
-            labels.update((rank, label) for label in (numbers // 1000).tolist())
-            shares = np.bincount(of_each[numbers], minlength=groups)
-            assert np.all(np.abs(shares - [100] if groups == 1 else shares - [75, 25]) <= 1)
-    assert np.mean(read) < 4.5
-    assert len(labels) == 16 and min(labels.values()) > 200
+BLOCKS = np.array([7, 3, 12, 1] * 10)
+HALF = np.arange(230) // 115
+SIXTH = (np.arange(230) % 6 == 0).astype(np.int64)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.sampled_from([1, 2, 3, 4, 7]),
+    st.lists(st.tuples(st.integers(1, 7), st.integers(0, 9), st.integers(1, 3)), min_size=1, max_size=5),
+    st.sampled_from([None, (HALF, [1, 1]), (HALF, [7, 3]), (SIXTH, [2, 1])]),
+    st.booleans(),
+)
+def test_any_ranks_go_on_exactly_in_an_order_that_others_began(lanes, runs, groups, by_blocks):
+    """Runs of some ranks follow each other: together they read what one process reads, batch by batch."""
+    mixture = Mixture(*groups) if groups else None
+    order = Places(range(230), True, 1, BLOCKS if by_blocks else None, mixture, lanes)
+    position, found = 5, []
+    for world_size, more, batches in runs:
+        group = world_size + more
+        end = position + batches * group
+        ranks = [Slice(rank, world_size, group) for rank in range(world_size)]
+        parts = [np.concatenate([*order.batches(position, end, own)], None) for own in ranks]
+        found += sorted(np.concatenate(parts).tolist())
+        expected = np.concatenate([*order.batches(position, end), np.empty(0, np.int64)], None)
+        assert found[len(found) - len(expected) :] == sorted(expected.tolist())
+        position = end
+
+
+@pytest.mark.parametrize('by_blocks', [False, True])
+@pytest.mark.parametrize(('groups', 'shares'), [(HALF, [1, 1]), (HALF, [2, 1]), (SIXTH, [7, 3])])
+@pytest.mark.parametrize('ranks', [1, 2, 3, 8])
+def test_each_rank_has_the_shares_of_a_mixture_and_each_group_its_epochs(groups, shares, ranks, by_blocks):
+    """A rank's first n examples are within one of each share; of a group of 38, no example comes a third time
+    before each came twice."""
+    order = Places(range(230), True, 1, BLOCKS if by_blocks else None, Mixture(groups, shares), ranks)
+    own = [next(order.batches(0, own=Slice(rank, ranks, 32 * ranks)))[:4].ravel() for rank in range(ranks)]
+    for places in own:
+        first = np.cumsum(groups[places % 230]) - np.arange(1, len(places) + 1) * shares[1] / sum(shares)
+        assert np.abs(first).max() < 1
+    sequence = np.stack(own, axis=1).ravel() % 230
+    for group in (0, 1):
+        numbers, size = sequence[groups[sequence] == group], np.bincount(groups)[group]
+        epochs, rest = divmod(len(numbers), size)
+        seen = np.bincount(numbers, minlength=230)[groups == group]
+        # Lanes draw side by side, so that as many examples as there are others may be an epoch ahead.
+        assert seen.sum() == epochs * size + rest
+        assert (seen < epochs).sum() <= ranks and (seen > epochs + 1).sum() <= ranks
+
+
+@pytest.mark.parametrize('ranks', [2, 8, 16])
+def test_ranks_read_the_blocks_once_and_have_the_labels_of_one_process(ranks):
+    """120 blocks of 50 examples, sorted by 20 labels, in batches of 32."""
+    counts = np.full(120, 50)
+
+    def bits(places):
+        shares = np.stack([np.bincount(row, minlength=20) / 32 for row in places // 300])
+        return -np.sum(shares * np.log2(np.where(shares, shares, 1)), axis=1).mean()
+
+    alone = bits(next(Places(range(6000), True, 1, counts).batches(0, 5984, Slice(group=32))))
+    order = Places(range(6000), True, 1, counts, lanes=ranks)
+    read = labels = 0.0
+    for rank in range(ranks):
+        parts = [*order.batches(0, 6000, Slice(rank, ranks, 32 * ranks))]
+        read += len(np.unique(np.concatenate(parts, None) // 50))
+        labels += bits(parts[0]) / ranks
+    assert read <= 120 + ranks - 1
+    assert labels > 0.9 * alone

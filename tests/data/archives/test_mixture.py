@@ -101,15 +101,22 @@ def test_random_histories_lose_and_repeat_nothing(tmp_path, seed, blocks):
         chosen['only'] = lambda key, label: hash_of(key) % 7 != seed % 7
     ordered = {'epochs': None, 'seed': seed, 'weights': weights}
     faces = dataset(data, **chosen)
-    whole = [*itertools.islice(itertools.chain.from_iterable(faces.order(6, **ordered)), 900)]
+    began, order = rng.randrange(1, 5), faces.order(6, **ordered)
+    order.load_state_dict(faces.order(6, world_size=began, **ordered).state_dict())
+    whole = [*itertools.islice(itertools.chain.from_iterable(order), 900)]
     assert len({(place.epoch, int(place)) for place in whole}) == 900, 'in no epoch of a group twice'
     assert weights or {place.epoch for place in whole[: len(faces)]} == {0}
     expected = [faces[place].key for place in whole]
     if weights is WEIGHTS:
-        assert Counter(map(archive_of, expected[:100])) == {'a.tar': 50, 'b.tar': 30, 'c.tar': 20}
+        assert Counter(map(archive_of, expected[: 10 * began])) == {
+            'a.tar': 5 * began,
+            'b.tar': 3 * began,
+            'c.tar': 2 * began,
+        }
     consumed, seen, state = 0, [], None
-    for _ in range(8):
+    for life in range(8):
         ranks, size, steps = rng.randrange(1, 5), rng.choice([1, 2, 5, 7]), rng.randrange(0, 8)
+        ranks = ranks if life else began
         for rank in range(ranks):
             settings = {'batch_size': size, 'rank': rank, 'world_size': ranks, **ordered}
             is_stream = rng.random() < 0.3

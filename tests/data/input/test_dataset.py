@@ -194,7 +194,7 @@ def test_an_order_yields_each_position_once_an_epoch_and_pickles_its_epoch(archi
     assert [place.epoch for place in places] == [0] * 24 + [1] * 24
     assert next(iter(dataset(archive).order(4, shuffle=False))) == [0, 1, 2, 3]
     ranks = [dataset(archive).order(4, rank=rank, world_size=5) for rank in range(5)]
-    assert [[len(batch) for batch in rank] for rank in ranks] == [[4, 4], *[[4, 0]] * 4]
+    assert [[len(batch) for batch in rank] for rank in ranks] == [*[[4, 1]] * 4, [4, 0]]
 
 
 def test_an_iteration_goes_on_with_the_next_passes_also_if_the_last_was_left(archive):
@@ -208,6 +208,7 @@ def test_an_iteration_goes_on_with_the_next_passes_also_if_the_last_was_left(arc
     assert next(iter(small)) == whole[0][:5] and next(iter(small)) == whole[1][:5]
     again = faces.order(24)
     again.load_state_dict(json.loads(json.dumps(order.state_at(72))))
+    assert len(again) == 0 and list(again) == [], 'the pass that ended is not begun again'
     assert list(again) == [whole[3]] and next(iter(faces.order(24, epochs=None))) == whole[0]
 
 

@@ -4,6 +4,7 @@ import errno
 import itertools
 import json
 import os
+import pickle
 import random
 
 import numpy as np
@@ -80,23 +81,26 @@ def test_processes_share_each_epoch(source, world_size, batch_size):
 
 
 def test_each_iteration_goes_on_with_the_next_passes(source):
-    """`for epoch in range(3): for example in stream`, also after a restart at the end of a pass."""
+    """`for epoch in range(3): for example in stream`, also after a restart: a finished pass is over."""
     whole, data = keys(stream(source, epochs=3)), stream(source)
     assert keys(data) + keys(data) + keys(data) == whole and data.state_dict()['consumed'] == 72
-    for count in (24, 30, 48):
+    for count, passes in ((24, [whole[:0], whole[24:48]]), (30, [whole[30:48], whole[48:]])):
         again = stream(source)
         again.load_state_dict(data.state_at(count))
-        assert list(itertools.chain(*(keys(again) for _ in range(3 - count // 24)))) == whole[count:72]
+        assert [keys(again), keys(again)] == passes
+    endless = stream(source, epochs=None)
+    endless.load_state_dict(data.state_at(24))
+    assert next(endless).key == whole[24]
     assert next(stream(source), None) and keys(stream(source, epochs=2)) == whole[:48]
 
 
-@pytest.mark.parametrize('rank', [0, 1, 2])
+@pytest.mark.parametrize('rank', [0, 3, 4])
 def test_each_rank_has_the_same_number_of_batches(source, rank):
-    """The last one of a pass has three images, all of rank 0."""
-    data = stream(source, batch_size=7, rank=rank, world_size=3, image_shape=(4, 4, 1))
+    """The last one of a pass has four images, one of each rank but the last."""
+    data = stream(source, batch_size=4, rank=rank, world_size=5, image_shape=(4, 4, 1))
     for number in range(1, 4):
         sizes = [len(batch.keys) for batch in data]
-        assert sizes == [7, 3 if rank == 0 else 0] and data.state_dict()['consumed'] == number * 24
+        assert sizes == [4, rank < 4] and data.state_dict()['consumed'] == number * 24
     for batch in data:
         assert batch.data.shape == (len(batch.keys), 4, 4, 1) and len(batch.class_ids) == len(batch.keys)
         assert batch.class_ids.dtype == np.int64
@@ -109,6 +113,13 @@ def test_the_last_batch_of_a_pass_begins_no_other(source, monkeypatch):
     monkeypatch.setattr(order, 'scan_members', lambda *given: read.append(given) or scan(*given))
     assert sum(len(batch.keys) for batch in stream(source, batch_size=7)) == 24
     assert len(read) == source.endswith('.gz')
+
+
+def test_a_stream_is_pickled_with_what_it_reads_or_not_at_all(archive):
+    whole = keys(stream(archive, only=['n000001']))
+    assert keys(pickle.loads(pickle.dumps(stream(archive, only=['n000001'])))) == whole
+    with pytest.raises(TypeError, match='function as `only` cannot be pickled: give keys or labels'):
+        pickle.dumps(stream(archive, only=lambda key, label: True))
 
 
 def test_a_vocabulary_decides_the_class_ids(archive):
@@ -277,3 +288,4 @@ def test_a_read_that_fails_loses_no_example(archive, monkeypatch, failing):
     again = stream(archive, batch_size=5, seed=2)
     again.load_state_dict(first.state_dict())
     assert found + keys_of(again) == whole
+    assert found + keys_of(first) == whole, 'and the same stream goes on'
