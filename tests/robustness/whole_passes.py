@@ -99,6 +99,8 @@ class Passes:
             readers = [self._reader(paths, shuffle, life, rank, position) for rank in range(life.ranks)]
             ranks = [_passes(*reader) for reader in readers]
             streams = [order for order, _ in readers]
+            if position and position % (size * life.epochs) == 0:  # the passes were over
+                assert [list(next(passes)) for passes in ranks] == [[]] * life.ranks
             for _ in range(life.passes):
                 start, end = position, _end(position, size * life.epochs)
                 batches = [list(next(passes)) for passes in ranks]
