@@ -39,7 +39,8 @@ def open_index(
     """Returns the index of a source: the one next to an archive, or in the cache, or a new one.
 
     A stored index is used only if the archive has the same size as when it was indexed, and the contents of
-    the index are possible. Each read compares the beginning of a member with its checksum.
+    the index are possible; one next to an archive only if it is not older. Each read compares the beginning
+    of a member with its checksum.
 
     Args:
       source: an archive, a text or a folder. A remote archive that fits into the cache is fetched first.
@@ -61,7 +62,7 @@ def open_index(
         with errors_naming(source.name):
             remote.open_remote(source.url).fetch(progress)
     in_cache, is_remote = path_in_cache(source, kind.fields), source.is_remote
-    index = _load(in_cache if is_remote else path_next_to(source), source, kind, form)
+    index = _load(in_cache if is_remote else _newer_next_to(source, note), source, kind, form)
     is_new = not index and is_remote
     index = index or _load(copied_index(source) if is_remote else in_cache, source, kind, form)
     if index:
@@ -145,6 +146,21 @@ def _of_one_kind(found: Collection[tuple[str, bool]], are_given: bool) -> tuple[
     texts = [label if given or not are_given else '' for label, given in found]
     numbers = [labels.setdefault(text, len(labels)) for text in texts]
     return list(labels), np.array(numbers, np.uint32)
+
+
+def _newer_next_to(source: Source, note: Note) -> Path | None:
+    """Returns the path of the index next to an archive; None if it is older: labels may have changed."""
+    path = path_next_to(source)
+    try:
+        if path is None or path.stat().st_mtime_ns >= int(source.stamp().version):
+            return path
+    except OSError:
+        return None
+    note(
+        f'{str(path)!r} is older than the archive, and is not used: python -m estimator_lab.data.tar_index '
+        'writes it again.'
+    )
+    return None
 
 
 def _load(path: Path | None, source: Source, kind: Kind, form: Format) -> Index | None:

@@ -28,26 +28,34 @@ _MOST_BY_BLOCKS = 8  # groups, each of which has blocks in memory
 def shares_of(weights: Any) -> Shares:
     """Returns weights as the smallest whole numbers that are in their proportion; () for None.
 
+    Those that would be of more than 100,000 together, such as 1 / 3 as a float, are rounded to about as many.
+
     Raises:
-      FlagError: they are not positive numbers by name, or are whole numbers of more than 100,000 together.
+      FlagError: they are not positive numbers by name.
     """
     if weights is None:
         return ()
     try:
         given = dict(weights) if isinstance(weights, Mapping) else {}
         exact = {name: Fraction(str(weight)) for name, weight in given.items() if name and name == str(name)}
-        whole = math.lcm(*(weight.denominator for weight in exact.values()))
-        shares = {name: int(weight * whole) for name, weight in exact.items()}
-        common = math.gcd(*shares.values())
-        are_allowed = len(shares) == len(given) and min(shares.values(), default=0) > 0
-        if are_allowed and sum(shares.values()) <= common * _LONGEST_PERIOD:
-            return tuple((name, share // common) for name, share in shares.items())
+        if len(exact) == len(given) and min(exact.values(), default=0) > 0:
+            return tuple(_in_proportion(exact).items())
     except (ValueError, ZeroDivisionError):
         pass
     raise FlagError(
-        f'{option.weights}={shown(weights)} must be positive numbers by archive or by label, such as 0.7 and '
-        f'0.3, or whole ones of at most {_LONGEST_PERIOD:,} together, such as 2 and 1.'
+        f'{option.weights}={shown(weights)} must be positive numbers by archive or by label, such as '
+        "{'a.tar': 0.7, 'b.tar': 0.3}."
     )
+
+
+def _in_proportion(exact: Mapping[str, Fraction]) -> dict[str, int]:
+    """Returns the smallest whole numbers in a proportion, or in nearly that one."""
+    whole = math.lcm(*(weight.denominator for weight in exact.values()))
+    shares = {name: int(weight * whole) for name, weight in exact.items()}
+    common, total = math.gcd(*shares.values()), sum(shares.values())
+    if total <= common * _LONGEST_PERIOD:
+        return {name: share // common for name, share in shares.items()}
+    return {name: max(round(Fraction(share * _LONGEST_PERIOD, total)), 1) for name, share in shares.items()}
 
 
 def parse_weights(text: str) -> Shares:

@@ -159,8 +159,7 @@ class Archives:
         """Returns the same archives, shuffled and read by blocks.
 
         Args:
-          size: of a block, such as '8M'; '0' for none; '' for the default of archives on servers, and none
-            for others.
+          size: of a block, such as '8M'; '0' for none; '' for the default, which is none unless on servers.
 
         Raises:
           FlagError: it is not an allowed size, or the archives are compressed.
@@ -190,8 +189,7 @@ class Archives:
           shuffle_buffer: encoded members held at once for shuffling; archives with random access are shuffled
             as a whole, or by blocks, instead. 1 keeps the stored order in both.
           seed: of the order.
-          progress: called with the share of an epoch's bytes that was read, in [0, 1], by an order without
-            random access.
+          progress: called with the share of an epoch that was read, in [0, 1], without random access.
           weights: shares of archives or labels; () for each example once an epoch.
           lanes: the number of workers with which the order began; see `Places`.
 

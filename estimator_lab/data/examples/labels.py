@@ -116,7 +116,7 @@ class LabelTable:
 
     Attributes:
       path: of the table.
-      labels: by name: of a member, its last part, or that without its suffix.
+      labels: by name: of a member, its last part, or one of these without suffixes.
       fingerprint: equal for equal labels.
     """
 
@@ -126,8 +126,9 @@ class LabelTable:
 
     def of(self, name: str) -> str:
         """Returns the label of a member; '' if it has none."""
-        base = name.rpartition('/')[2]
-        for key in (name, base, base.rpartition('.')[0]):
+        folder, slash, base = name.rpartition('/')
+        stems = base.rpartition('.')[0], base.partition('.')[0]
+        for key in (name, base, *stems, *(f'{folder}{slash}{stem}' for stem in stems)):
             if key in self.labels:
                 return self.labels[key]
         return ''

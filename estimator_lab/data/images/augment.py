@@ -22,6 +22,7 @@ _ALLOWED = (
     '(0 to 180), crop=SHARE (smallest share of the area, above 0 and at most 1) and cutout=PIXELS'
 )
 _SWITCH = {'': True, 'true': True, 'false': False}
+_SMOOTH = Pillow.Resampling.BILINEAR
 _LONGEST_SIDES = 4 / 3  # ratio of the sides of a crop, at most, as in the paper
 
 
@@ -36,12 +37,14 @@ class Augmentation:
 
     Attributes:
       seed: of the changes, together with the epoch and the example's key.
+      nearest: whether crops and rotations take the nearest pixels, as of class ids.
     """
 
     shift: int = setting(0, 'most pixels left or right, and up or down; edge pixels fill the gap', lower=0)
     mirror: bool = setting(False, 'whether half of the images are mirrored left to right')
     brightness: float = setting(0.0, 'most change, as a share of the full range', lower=0, upper=1)
     seed: int = 0
+    nearest: bool = False
     crop: float = setting(
         0.0,
         'least share of the area of a random resized crop (Szegedy et al. 2015): a part with between that '
@@ -66,6 +69,10 @@ class Augmentation:
         lower=0,
     )
 
+    def of_masks(self) -> 'Augmentation':
+        """Returns the changes to the class ids of an image's pixels: they are moved as its pixels are."""
+        return replace(self, nearest=True, brightness=0.0, contrast=0.0, saturation=0.0, cutout=0)
+
     def __call__(self, image: Image, key: str, epoch: int) -> Image:
         """Returns the changed image of example `key` in `epoch`, the same at every call.
 
@@ -79,10 +86,11 @@ class Augmentation:
         def own(name: str) -> random.Random:
             return random.Random(f'{source} {name}')
 
+        resampling = Pillow.Resampling.NEAREST if self.nearest else _SMOOTH
         if self.crop:
-            image = _cropped(image, self.crop, own('crop'))
+            image = _cropped(image, self.crop, own('crop'), resampling)
         if self.rotation:
-            image = _rotated(image, own('rotation').uniform(-self.rotation, self.rotation))
+            image = _rotated(image, own('rotation').uniform(-self.rotation, self.rotation), resampling)
         image = self._moved(image, random.Random(source))
         if self.contrast:
             factor = 1 + own('contrast').uniform(-self.contrast, self.contrast)
@@ -148,7 +156,9 @@ def _shifted(image: Image, down: int, right: int) -> Image:
     return image[rows[:, np.newaxis], columns]
 
 
-def _cropped(image: Image, smallest: float, rng: random.Random) -> Image:
+def _cropped(
+    image: Image, smallest: float, rng: random.Random, resampling: Pillow.Resampling = _SMOOTH
+) -> Image:
     """Scales a random part of an image, with at least a share `smallest` of its area, to the whole size."""
     height, width = image.shape[:2]
     side = math.sqrt(rng.uniform(smallest, 1))
@@ -156,10 +166,10 @@ def _cropped(image: Image, smallest: float, rng: random.Random) -> Image:
     tall, wide = min(side / ratio, 1) * height, min(side * ratio, 1) * width
     top, left = rng.uniform(0, height - tall), rng.uniform(0, width - wide)
     box = (left, top, min(left + wide, width), min(top + tall, height))
-    return _array(_pillow(image).resize((width, height), Pillow.Resampling.BILINEAR, box), image)
+    return _array(_pillow(image).resize((width, height), resampling, box), image)
 
 
-def _rotated(image: Image, degrees: float) -> Image:
+def _rotated(image: Image, degrees: float, resampling: Pillow.Resampling = _SMOOTH) -> Image:
     """Rotates an image about its centre, anticlockwise; edge pixels fill the corners."""
     height, width = image.shape[:2]
     margin = math.ceil((math.hypot(height, width) - min(height, width)) / 2) + 1
@@ -173,7 +183,7 @@ def _rotated(image: Image, degrees: float) -> Image:
         (width, height),
         Pillow.Transform.AFFINE,
         (cosine, -sine, c, sine, cosine, f),
-        Pillow.Resampling.BILINEAR,
+        resampling,
     )
     return _array(found, image)
 

@@ -187,6 +187,24 @@ def decode_images(several: Sequence[bytes], options: 'ImageOptions') -> list[Dec
 
 
 @_one_error
+def decode_mask(data: bytes, height: int, width: int) -> npt.NDArray[np.uint8]:
+    """Decodes an image of class ids: grey values, or numbers of a palette, as they are stored.
+
+    Returns:
+      uint8 [height, width], scaled by taking the nearest pixels.
+
+    Raises:
+      BadExampleError: the bytes can't be decoded, or hold colours or more than 8 bits.
+    """
+    with _opened(data) as image:
+        if image.mode not in ('1', 'L', 'P'):
+            raise BadExampleError(
+                f'a mask has class ids, in a grey image or one with a palette, not {image.mode}'
+            )
+        return np.array(image.resize((width, height), Image.Resampling.NEAREST), np.uint8)
+
+
+@_one_error
 def size_of(data: bytes) -> tuple[int, int]:
     """Returns the width and height of an image in pixels, without decoding it; raises BadExampleError."""
     with _opened(data) as image:

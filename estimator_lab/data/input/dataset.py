@@ -63,18 +63,20 @@ class DatasetSettings(ReadSettings):
     """What a data set reads, and how; see `estimator_lab.api.dataset`."""
 
     fields: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, *arguments: Any, fields: Any = (), **declared: Any) -> 'DatasetSettings':
+    def of(cls, *arguments: Any, fields: Any = (), masks: Any = (), **declared: Any) -> 'DatasetSettings':
         """Returns checked settings; see `ReadSettings.of`."""
         if wrong := next((name for name in declared if name in _OF_AN_ORDER), None):
             raise FlagError(f'{wrong} is a setting of the order: dataset(paths).order({wrong}=...).')
-        if not are_paths(fields) or not all(str(field).strip('.') for field in fields):
-            raise FlagError(f"fields={shown(fields)} must be suffixes, such as ('jpg', 'txt').")
-        names = tuple(str(field).lower().strip('.') for field in fields)
-        if len(set(names)) < len(names):
-            raise FlagError(f'fields={shown(fields)} must differ.')
-        return replace(super().of(*arguments, **declared), fields=names)
+        names, of_masks = _suffixes(fields=fields), _suffixes(masks=masks)
+        made = replace(super().of(*arguments, **declared), fields=names, masks=of_masks)
+        if of_masks and not (made.image_shape and set(of_masks) <= set(names)):
+            raise FlagError(
+                f'masks={shown(masks)} must be some of fields={shown(fields)}, with an image_shape.'
+            )
+        return made
 
     def kind_of(self, source: Source) -> Kind:
         """See `ReadSettings.kind_of`."""
@@ -120,7 +122,9 @@ class Dataset:
 
     def _prepare(self) -> None:
         settings = self.settings
-        self._reader = SampleReader(settings) if settings.fields else settings.reader()
+        self._reader = settings.reader()
+        if settings.fields:
+            self._reader = SampleReader(settings, settings.fields, settings.masks)
         self._ids = {label: number for number, label in enumerate(self.labels)}
         self._report = settings.report_on(self._kind, len(self))
 
@@ -250,6 +254,17 @@ class Dataset:
             return BadExample(place, member.key, str(data), member._replace(source=None, data=b''))
         example = Example(data, member.label, member.key, self._ids.get(member.label, UNKNOWN_ID))
         return self._transform(example) if self._transform else example
+
+
+def _suffixes(**given: Any) -> tuple[str, ...]:
+    """Returns the suffixes in a setting, given by its name, without dots; FlagError for other things."""
+    ((name, suffixes),) = given.items()
+    if not are_paths(suffixes) or not all(str(suffix).strip('.') for suffix in suffixes):
+        raise FlagError(f"{name}={shown(suffixes)} must be suffixes, such as ('jpg', 'txt').")
+    found = tuple(str(suffix).lower().strip('.') for suffix in suffixes)
+    if len(set(found)) < len(found):
+        raise FlagError(f'{name}={shown(suffixes)} must differ.')
+    return found
 
 
 def finished(batch: Batch) -> Batch:

@@ -18,7 +18,8 @@ from estimator_lab.data.archives.part import EVERYTHING, Part
 from estimator_lab.data.archives.places import unpack
 from estimator_lab.data.examples.kind import Arrays, Kind
 from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
-from estimator_lab.data.images.reader import IMAGES
+from estimator_lab.data.images.decode import decode_mask
+from estimator_lab.data.images.reader import IMAGES, ImageReader
 from estimator_lab.data.input.stream_settings import ReadSettings
 from estimator_lab.data.sources.files import is_hidden
 
@@ -47,7 +48,8 @@ class SampleKind(Kind):
 class IndexedSamples:
     """The samples of archives, in the order of their first members, by number.
 
-    Memory: 4 bytes for each field of a sample.
+    A sample's label is that of the first of its members that has one. Memory: 4 bytes for each of its fields,
+    and 4 besides.
 
     Args:
       indexes: of the archives, whose members are the fields.
@@ -57,7 +59,7 @@ class IndexedSamples:
 
     def __init__(self, indexes: Sequence[Index], fields: tuple[str, ...], part: Part = EVERYTHING) -> None:
         self.indexes, self._fields = indexes, fields
-        self._rows = [_rows_of(index, fields, part) for index in indexes]
+        self._rows, self._labelled = zip(*(_rows_of(index, fields, part) for index in indexes), strict=True)
         self._ends = np.cumsum(list(map(len, self._rows)), dtype=np.int64)
 
     block_counts = None  # see `IndexedMembers`
@@ -66,9 +68,9 @@ class IndexedSamples:
         return int(self._ends[-1])
 
     def values(self, of: Callable[[Index], np.ndarray]) -> np.ndarray:
-        """Returns what a function of an index has for each of its members, of one member of each sample."""
-        of_rows = zip(self.indexes, self._rows, strict=True)
-        return np.concatenate([of(index)[rows.max(axis=1)] for index, rows in of_rows])
+        """Returns what a function of an index has for each of its members, of the one that has the label."""
+        of_rows = zip(self.indexes, self._labelled, strict=True)
+        return np.concatenate([of(index)[rows] for index, rows in of_rows])
 
     def ahead(self, chunks: Iterable[np.ndarray]) -> Iterator[Member]:
         """See `IndexedMembers.ahead`."""
@@ -94,18 +96,27 @@ class IndexedSamples:
                 field: next(found) if row >= 0 else _why(field, row)
                 for field, row in zip(self._fields, rows, strict=True)
             }
-            first = next((one for one in fields.values() if isinstance(one, Member)), None)
-            if first is None:  # all of them are there twice
-                first = Member(self.indexes[archive].source.name, f'sample {number}')
-            name = _stem_and_field(first.name)[0]
-            yield first._replace(name=name, data=fields, source=None)
+            member = self.indexes[archive].member(self._labelled[archive].item(number), epoch)
+            name = _stem_and_field(member.name)[0]
+            yield member._replace(name=name, data=fields, source=None)
 
 
 class SampleReader:
-    """How samples become dicts of their fields: pixels, texts, objects of JSON, or bytes."""
+    """How samples become dicts of their fields: pixels, class ids, texts, objects of JSON, or bytes.
 
-    def __init__(self, settings: ReadSettings) -> None:
+    Augmentation changes all images of a sample alike, and moves its masks as it moves these.
+
+    Args:
+      settings: how members are read.
+      fields: suffixes of the members of a sample.
+      masks: those that are images of class ids.
+    """
+
+    def __init__(self, settings: ReadSettings, fields: Sequence[str], masks: Sequence[str]) -> None:
+        self._fields, self._masks, self._shape = fields, masks, settings.image_shape
         self._images = settings.reader() if settings.image_shape else None
+        changes = self._images.options.augmentation if isinstance(self._images, ImageReader) else None
+        self._moved = changes and changes.of_masks()
 
     def read(self, samples: Sequence[Member]) -> list[Any]:
         """Returns a dict for each sample, or a BadExampleError."""
@@ -124,8 +135,11 @@ class SampleReader:
 
     def _value(self, field: str, data: bytes, sample: Member) -> Any:
         try:
+            if self._shape and field in self._masks:
+                ids = decode_mask(data, *self._shape[:2])[..., np.newaxis]
+                return (self._moved(ids, sample.name, sample.epoch) if self._moved else ids)[..., 0]
             if self._images and IMAGES.accepts(f'x.{field}'):
-                (pixels,) = self._images.read([sample._replace(name=f'{sample.name}.{field}', data=data)])
+                (pixels,) = self._images.read([sample._replace(data=data)])
                 return pixels
             if field in _TEXTS:
                 return data.decode('utf-8-sig')
@@ -135,11 +149,12 @@ class SampleReader:
 
     def collate(self, examples: Sequence[Mapping[str, Any]]) -> Arrays:
         """Returns the fields of examples by name: pixels as an array [n, ...], any other as a list."""
-        columns = {field: [example[field] for example in examples] for field in (examples or [{}])[0]}
-        return {
-            field: np.stack(column) if isinstance(column[0], np.ndarray) else column  # type: ignore[misc]
-            for field, column in columns.items()
-        }
+        columns: dict[str, Any] = {field: [example[field] for example in examples] for field in self._fields}
+        for field, column in columns.items():
+            if self._shape and (field in self._masks or IMAGES.accepts(f'x.{field}')):
+                shape = self._shape[:2] if field in self._masks else self._shape
+                columns[field] = np.stack(column) if column else np.empty((0, *shape), np.uint8)
+        return columns
 
 
 def _stem_and_field(name: str) -> tuple[str, str]:
@@ -153,15 +168,20 @@ def _why(field: str, row: int) -> BadExampleError:
     return BadExampleError(f'it has no .{field}' if row == _MISSING else f'it has .{field} twice')
 
 
-def _rows_of(index: Index, fields: tuple[str, ...], part: Part) -> np.ndarray:
-    """Returns the members of each sample of a part, int32 [samples, fields], or _MISSING or _TWICE."""
+def _rows_of(index: Index, fields: tuple[str, ...], part: Part) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the members of each sample of a part, and the one that has its label.
+
+    Returns:
+      Rows of the index, or _MISSING or _TWICE, int32 [samples, fields]; the first rows with a label, or else
+      the first ones, int32 [samples].
+    """
     numbers, columns = np.empty(len(index), np.uint64), np.empty(len(index), np.intp)
-    is_used = part.only.mask(index).copy() if part.only else np.ones(len(index), bool)
+    is_used = np.empty(len(index), bool)
     for row in range(len(index)):
         stem, field = _stem_and_field(index.name(row))
         numbers[row] = int.from_bytes(hashlib.blake2b(stem.encode(), digest_size=8).digest(), 'big')
         columns[row] = fields.index(field)
-        is_used[row] &= stem in part
+        is_used[row] = stem in part
     _, first, sample = np.unique(numbers, return_index=True, return_inverse=True)
     rank = np.empty(len(first), np.intp)
     rank[np.argsort(first)] = np.arange(len(first))
@@ -169,5 +189,9 @@ def _rows_of(index: Index, fields: tuple[str, ...], part: Part) -> np.ndarray:
     rows = np.full(len(first) * len(fields), _MISSING, np.int32)
     rows[places] = np.arange(len(index))
     rows[np.bincount(places, minlength=len(rows)) > 1] = _TWICE
-    chosen: np.ndarray = rows.reshape(-1, len(fields))[is_used[np.sort(first)]]
-    return chosen
+    lacks_label = np.array([not label for label in index.labels], bool)[index.label_ids]
+    labelled = np.full(len(first), 2 * len(index))
+    np.minimum.at(labelled, rank[sample], np.arange(len(index)) + lacks_label * len(index))
+    labelled %= len(index)
+    is_chosen = is_used[labelled] & (part.only.mask(index)[labelled] if part.only else True)
+    return rows.reshape(-1, len(fields))[is_chosen], labelled[is_chosen].astype(np.int32)

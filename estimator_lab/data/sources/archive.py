@@ -90,8 +90,11 @@ def sparse() -> BadExampleError:
 
 def _chosen(
     entries: Iterator[ArchiveEntry], stream: Forward, source: Source, kind: Kind, scan: Scan
-) -> Iterator[tuple[Member, bool]]:
-    """Yields the examples, and the sidecar files with their data; whether each is an example."""
+) -> Iterator[tuple[Member, bool, bool]]:
+    """Yields the examples, and the sidecar files with their data; whether each is the one, or the other.
+
+    A field of samples, such as a .cls, may be both.
+    """
     row = 0
     for entry in entries:
         if entry.type == 'link':
@@ -103,8 +106,8 @@ def _chosen(
         if not is_example and lacks_suffix(name) and not is_sparse:
             head = stream.read(min(entry.size, HEAD_BYTES))
             is_example = kind.recognises(head)
-        is_label = not is_example and is_sidecar(name) and 0 < entry.size <= MOST_SIDECAR_BYTES
-        if not is_example and (source.table or not is_label):
+        is_label = is_sidecar(name) and not source.table and 0 < entry.size <= MOST_SIDECAR_BYTES
+        if not is_example and not is_label:
             scan.skipped.count(name)
             continue
         headers_size = _SPARSE if is_sparse else entry.data - entry.offset
@@ -127,11 +130,11 @@ def _chosen(
             is_labelled=source.table is not None,
         )
         row += is_example
-        yield member, is_example
+        yield member, is_example, is_label
         del data, member
 
 
-def _labelled(files: Iterator[tuple[Member, bool]]) -> Iterator[Member]:
+def _labelled(files: Iterator[tuple[Member, bool, bool]]) -> Iterator[Member]:
     """Yields the examples; the label in a sidecar file of the same sample replaces theirs.
 
     A sample is a run of files that are equal up to the first dot, in any order. Its examples are held until
@@ -140,20 +143,20 @@ def _labelled(files: Iterator[tuple[Member, bool]]) -> Iterator[Member]:
     sample = stem = label = ''
     held: deque[Member] = deque()
     try:
-        for file, is_example in files:
+        for file, is_example, is_label in files:
             if (its_sample := _sample_of(file.name)) != sample:
                 yield from _emptied(held)
                 sample, stem = its_sample, ''
-            if not is_example:
+            if is_label:
                 found, its_stem = sidecar_label(file.name, file.data), file.name[: file.name.rfind('.') + 1]
                 if found is not None and its_stem != stem:  # the first one of a stem counts
                     label, stem = found, its_stem
                     if all(example.name.startswith(stem) for example in held):
                         yield from _emptied(held, label=label, is_labelled=True)
-            elif stem and file.name.startswith(stem):
+            if is_example and stem and file.name.startswith(stem):
                 yield from _emptied(held)  # of other stems: the stored order is kept
                 yield file._replace(label=label, is_labelled=True)
-            else:
+            elif is_example:
                 held.append(file)
                 if len(held) > _MOST_HELD or sum(each.bytes_held for each in held) > _MOST_BYTES_HELD:
                     yield from _emptied(held)

@@ -180,6 +180,22 @@ def test_large_members_are_read_in_two_parts(tmp_path):
     assert member.data == large and peak < 1.5 * len(large)
 
 
+def test_an_index_that_is_older_than_its_archive_is_not_used(tmp_path, own_cache):
+    """Labels beside the images are exchanged, which leaves the size as it was."""
+    files = {'a/1.jpg': b'x', 'a/1.cls': b'cat', 'a/2.jpg': b'y', 'a/2.cls': b'dog'}
+    path = tmp_path / 'a.tar'
+    path.write_bytes(tar_bytes(files))
+    stored = path_next_to(source_of(path))
+    build_index(path).write(stored)
+    os.utime(path, ns=(0, 0))
+    said = []
+    assert open_index(path, note=said.append).label(0) == 'cat' and not said
+    path.write_bytes(tar_bytes({**files, 'a/1.cls': b'dog', 'a/2.cls': b'cat'}))
+    os.utime(stored, ns=(0, path.stat().st_mtime_ns - 1))
+    assert open_index(path, note=said.append).label(0) == 'dog'
+    assert said[0].startswith(f"'{stored}' is older than the archive, and is not used: python -m ")
+
+
 # Forged ones.
 
 

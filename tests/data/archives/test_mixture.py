@@ -183,7 +183,7 @@ def test_a_state_of_other_weights_is_refused(archives):
         ({'a.tar': 0, 'b.tar': 1}, 'must be positive numbers'),
         ({'a.tar': -1}, 'must be positive numbers'),
         ({'a.tar': 'x'}, 'must be positive numbers'),
-        ({'a.tar': 1 / 3, 'b.tar': 2 / 7}, 'whole ones of at most 100,000 together'),
+        ({'a.tar': 'inf'}, 'must be positive numbers'),
         ({3: 1}, 'must be positive numbers'),
         ({'a.tar': float('nan')}, 'must be positive numbers'),
         ([1, 2], 'must be positive numbers'),
@@ -193,6 +193,18 @@ def test_wrong_weights(archives, weights, words):
     for use in (dataset(archives).order, lambda **given: stream(archives, **given)):
         with pytest.raises(FlagError, match=words):
             use(weights=weights)
+
+
+def test_any_positive_numbers_are_shares(archives):
+    """3 and 17 examples: 1 / 3 : 1 / 17 is 17 : 3, which no float is, and 10^-9 : 1 is nearly 0 : 1."""
+    assert shares_of({'a': 0.1, 'b': 0.2}) == (('a', 1), ('b', 2))
+    assert shares_of({'a': 1 / 3, 'b': 1 / 17}) == (('a', 85_000), ('b', 15_000))
+    assert shares_of({'a': 1e-9, 'b': 1}) == (('a', 1), ('b', 100_000))
+    assert shares_of({'a': np.float32(0.1), 'b': 1 / 3}) == (('a', 23_077), ('b', 76_923))
+    faces = dataset(archives)
+    weights = {name: 1 / size for name, size in SIZES.items()}
+    (places,) = itertools.islice(faces.order(100, weights=weights, epochs=None), 1)
+    assert abs(sum(archive_of(one.key) == 'a.tar' for one in faces[places]) - 100 * 0.6445) < 1
 
 
 def test_an_archive_may_be_named_by_its_path(archives):

@@ -76,7 +76,7 @@ def test_a_rotation_is_that_of_pillow(angle):
 
 
 def test_rotations_are_in_both_directions_up_to_the_angle(monkeypatch):
-    monkeypatch.setattr(augment, '_rotated', lambda image, degrees: degrees)
+    monkeypatch.setattr(augment, '_rotated', lambda image, degrees, resampling: degrees)
     monkeypatch.setattr(Augmentation, '_moved', lambda changes, degrees, rng: degrees)
     angles = [Augmentation(rotation=30.0)(PHOTO, str(n), 0) for n in range(200)]
     assert -30 <= min(angles) < -28 and 28 < max(angles) <= 30

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from estimator_lab.api import BadExample, Batch, Example, dataset, stream
 from estimator_lab.base.errors import DataError, FlagError
@@ -73,6 +74,8 @@ def test_compressed_archives_are_refused_by_name(archive, tmp_path):
         (lambda path: dataset(path, shuffle_buffer=3), "Unknown setting 'shuffle_buffer'"),
         (lambda path: dataset(path, fields='jpg'), "fields='jpg' must be suffixes"),
         (lambda path: dataset(path, fields=['jpg', '.JPG']), 'must differ'),
+        (lambda path: dataset(path, fields=['jpg'], masks=['png'], **SHAPE), 'must be some of fields='),
+        (lambda path: dataset(path, fields=['png'], masks=['png']), 'with an image_shape'),
         (lambda path: dataset(path).order(batch_size=None), 'batch_size=None must be a whole number'),
         (lambda path: dataset(path).order(batch_size=0), 'batch_size=0'),
         (lambda path: dataset(path).order(rank=2, world_size=2), 'rank=2 is not one of world_size=2'),
@@ -163,6 +166,77 @@ def test_fields_of_a_sample_are_found_by_name(samples):
     assert raw[0].data == {'jpg': SAMPLES['x/1.jpg']}
     copy = pickle.loads(pickle.dumps(data))
     assert copy[0].key == data[0].key and np.array_equal(copy[0].data['jpg'], data[0].data['jpg'])
+
+
+@pytest.mark.parametrize(
+    'augment', ['mirror,shift=2', 'crop=0.3,rotation=40', 'mirror,brightness=0.3,cutout=3']
+)
+def test_images_of_a_sample_change_alike_and_masks_only_move(tmp_path, augment):
+    """Image and mask are the same picture of black and white, so that moving it leaves both values."""
+    rng, files = np.random.default_rng(1), {}
+    for number in range(20):
+        pixels = np.kron(rng.integers(0, 2, (4, 4)), np.ones((4, 4))).astype(np.uint8) * 255
+        files |= {
+            f'{number}.{name}.png': encoded(Image.fromarray(pixels)) for name in ('img', 'other', 'seg')
+        }
+    (tmp_path / 'x.tar').write_bytes(tar_bytes(files))
+    names, shape = ('img.png', 'seg.png', 'other.png'), {'image_shape': (16, 16, 1)}
+    data = dataset(tmp_path / 'x.tar', fields=names, masks=['seg.png'], augment=augment, **shape)
+    plain = dataset(tmp_path / 'x.tar', fields=names, masks=['seg.png'], **shape)
+    moved = 0
+    for (place,) in data.order(1, epochs=2, seed=3):
+        fields, mask = data[place].data, data[place].data['seg.png']
+        assert np.array_equal(fields['img.png'], fields['other.png'])
+        assert mask.shape == (16, 16) and set(np.unique(mask)) <= {0, 255}
+        moved += not np.array_equal(mask, plain[int(place)].data['seg.png'])
+        if 'brightness' not in augment:
+            assert np.mean((fields['img.png'][..., 0] > 127) != (mask > 127)) < 0.1
+        elif np.ptp(mask):
+            assert np.corrcoef(fields['img.png'].ravel(), mask.ravel())[0, 1] > 0.6
+    assert moved > 10
+
+
+def test_masks_keep_the_numbers_of_a_palette(tmp_path):
+    palette = Image.fromarray(np.array([[0, 1], [2, 21]], np.uint8), 'P')
+    palette.putpalette(bytes(range(256)) * 3)
+    files = {'1.jpg': encoded(picture(1), 'JPEG'), '1.png': encoded(palette)}
+    files |= {'2.jpg': files['1.jpg'], '2.png': encoded(picture(2))}
+    (tmp_path / 'x.tar').write_bytes(tar_bytes(files))
+    data = dataset(tmp_path / 'x.tar', fields=('jpg', 'png'), masks=('png',), image_shape=(4, 4, 3))
+    assert data[0].data['png'].tolist() == [[0, 0, 1, 1]] * 2 + [[2, 2, 21, 21]] * 2
+    assert data[1].reason.startswith(
+        'its .png: a mask has class ids, in a grey image or one with a palette, not RGB'
+    )
+    batch = data.collate([data[1]])
+    assert batch.data['png'].shape == (0, 4, 4) and batch.data['jpg'].shape == (0, 4, 4, 3), (
+        'in one rank only'
+    )
+    assert data.collate(data[:]).data['png'].shape == (1, 4, 4)
+
+
+@pytest.mark.parametrize('kind', ['tar', 'folder'])
+@pytest.mark.parametrize('fields', [('png', 'txt', 'cls'), ('txt', 'png'), ('cls', 'txt', 'png')])
+@pytest.mark.parametrize('where', ['beside', 'member', 'sample', 'folder'])
+def test_a_sample_has_the_label_of_any_of_its_members(tmp_path, kind, fields, where):
+    """By a file beside them, which may be a field, by a table of members or of samples, or by folders."""
+    files, table = {}, tmp_path / 'labels.csv'
+    labels = ['cat', 'dog', 'cat', 'cat']
+    for number, label in enumerate(labels):
+        folder = label if where == 'folder' else 'd'
+        files |= {f'{folder}/{number}.{field}': b'x' for field in fields if field != 'cls'}
+        if 'cls' in fields or where == 'beside':
+            files[f'{folder}/{number}.cls'] = label.encode() if where in ('beside', 'folder') else b'other'
+    suffix = '.png' if where == 'member' else ''
+    table.write_text(''.join(f'd/{number}{suffix},{label}\n' for number, label in enumerate(labels)))
+    path = write_folder(tmp_path / 'x', files) if kind == 'folder' else tmp_path / 'x.tar'
+    if kind == 'tar':
+        path.write_bytes(tar_bytes(files))
+    named = {'labels': table} if where in ('member', 'sample') else {}
+    data = dataset(path, fields=fields, **named)
+    assert {one.key[-1]: one.label for one in data} == dict(zip('0123', labels, strict=True))
+    assert data.labels == ('cat', 'dog')
+    order = data.order(2, weights={'cat': 1, 'dog': 1}, epochs=None)
+    assert sorted(one.label for one in data[next(iter(order))]) == ['cat', 'dog']
 
 
 def test_a_field_that_is_there_twice_makes_a_bad_example(tmp_path):
