@@ -134,14 +134,15 @@ def input_fn(
       data: paths of archives and folders; globs, and '-' for standard input.
       image_shape: (height, width, channels) in pixels to which images are scaled, with 1 channel for grey or
         3 for RGB.
-      batch_size: images in a batch; bad images make a batch shorter.
+      batch_size: images in a batch, of each replica of a strategy; bad images make a batch shorter.
       shuffle: whether each epoch has another order; see `stream`.
       labelled: whether the Dataset has class ids; False for a model without labels.
       **settings: further settings of `stream`, such as epochs=None for no end, as in training by steps; all
         but rank and world_size.
 
     Returns:
-      A function of no arguments with the attributes `labels` and `size`. It returns a Dataset of (features,
+      A function of an optional `input_context`, which an Estimator gives to each worker of a strategy for its
+      share of the images, with the attributes `labels` and `size`. It returns a Dataset of (features,
       class ids), or of the features alone. The features are 'image', float32 [batch, height, width, channels]
       in [0, 1]; 'key', string [batch]; and 'weight', float32 [batch], which is 0 for the blank image that
       stands for a batch of bad images only. Class ids are int64 [batch], -1 for a label that is not in the
@@ -157,6 +158,6 @@ def input_fn(
 
     for name in ('rank', 'world_size'):
         if name in settings:
-            raise FlagError(f'{name} is for `stream`: an Estimator divides the data by itself.')
+            raise FlagError(f'{name} is for `stream`: an Estimator divides the data, by its input_context.')
     read = StreamSettings.of(data, image_shape, batch_size=batch_size, shuffle=shuffle, **settings)
     return InputFunction(read, labelled)

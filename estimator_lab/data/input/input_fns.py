@@ -1,7 +1,9 @@
 """Input functions: batches of examples -> tf.data, by `Dataset.from_generator`."""
 
 import itertools
+import json
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -13,18 +15,19 @@ from estimator_lab.base.interrupts import until_stopped
 from estimator_lab.base.keys import KEY, WEIGHT
 from estimator_lab.base.shares import EVERY, Slice
 from estimator_lab.data.archives.order import IndexedOrder, Order
-from estimator_lab.data.archives.places import unpack
+from estimator_lab.data.archives.places import ENDLESS, unpack
 from estimator_lab.data.examples.kind import Arrays, Reader, Signature
 from estimator_lab.data.examples.labels import UNKNOWN_ID, Vocabulary
 from estimator_lab.data.examples.member import Member
 from estimator_lab.data.images.reader import ImageReader
 from estimator_lab.data.input.bad_examples import InputReport
 from estimator_lab.data.input.batches import Batch, Grouping, read_batches
-from estimator_lab.data.input.stream_settings import StreamSettings
+from estimator_lab.data.input.stream_settings import LOG, StreamSettings
 from estimator_lab.tf1 import Features, Tensor, keep_freed_memory, tf
 
 InputFn = Callable[[], Any]
 
+_WORKERS = 'chief', 'master', 'worker'
 _PREFETCHED_BATCHES = 2
 # Batches that are handed to TensorFlow together: the overhead, mostly of waking threads, is as for one.
 _MOST_AT_ONCE = 16
@@ -49,19 +52,28 @@ class Epochs:
 
 @dataclass(frozen=True)
 class Onwards:
-    """Batches without an end, as for training.
+    """Batches without an end, as for training; or, of one of several workers, up to one.
 
     Attributes:
       order: of the members.
       batch_size: members in a batch; bad examples make a batch shorter.
       consumed: returns how many examples were consumed: the batches start after those.
       own: this worker's part of each global batch.
+      end: position where an epoch ends; each worker gets equally many batches, the last one possibly blank.
     """
 
     order: Order
     batch_size: int
     consumed: Callable[[], int] = lambda: 0
     own: Slice = EVERY
+    end: int = ENDLESS
+
+    @property
+    def lacks_batch(self) -> bool:
+        """Whether this worker has a batch less than the first one, at the end."""
+        rest = 0 if self.end == ENDLESS else self.end % self.own.group
+        first, ours = (len(range(number, rest, self.own.count)) for number in (0, self.own.number))
+        return math.ceil(ours / self.batch_size) < math.ceil(first / self.batch_size)
 
 
 def archive_input_fn(
@@ -113,6 +125,9 @@ def archive_input_fn(
                 yield element if at_once > 1 else tf.nest.map_structure(lambda array: array[0], element)
         if raises:
             report.raise_error()
+        if isinstance(span, Onwards) and span.lacks_batch:
+            (element,) = _blank_elements(reader.blank, 1)
+            yield element if at_once > 1 else tf.nest.map_structure(lambda array: array[0], element)
 
     return lambda: _dataset(elements, reader, labelled=vocabulary is not None, at_once=at_once)
 
@@ -134,7 +149,7 @@ class _Batches:
             return until_stopped(self._read(members, whole_only=False))
         if isinstance(span.order, IndexedOrder) and span.own.count == 1 and self.reader.keeps_all:
             return until_stopped(self._from_memory(span.order, span.consumed()))
-        batches = self._read(span.order.onwards(span.consumed(), span.own))
+        batches = self._read(span.order.onwards(span.consumed(), span.own, span.end))
         # After a signal, the chief ends a synchronous step only if the other workers take part in it.
         return batches if span.own.number and not span.own.turns else until_stopped(batches)
 
@@ -176,7 +191,8 @@ class _Batches:
 class InputFunction:
     """An input function for `tf.estimator.Estimator`; made by `estimator_lab.api.input_fn`.
 
-    Each call returns a new Dataset, which begins at the first epoch.
+    Each call returns a new Dataset, which begins at the first epoch. An Estimator with a strategy for several
+    workers gives each its `input_context`: together they read each image once an epoch.
 
     Attributes:
       labels: the vocabulary, label texts in the order of their class ids; () without labels.
@@ -194,14 +210,46 @@ class InputFunction:
         self._vocabulary = Vocabulary(labels) if labelled else None
         self.labels: tuple[str, ...] = labels if labelled else ()
 
-    def __call__(self) -> Any:
-        """Returns a Dataset of (features, class ids), as `estimator_lab.api.input_fn` describes them."""
-        settings, data = self._settings, self._data
-        order, batch_size = settings.order_of(data), settings.batch_size or 1
-        epochs = settings.epochs
-        span = Onwards(order, batch_size) if epochs is None else Epochs(order, batch_size, epochs)
+    def __call__(self, input_context: Any = None) -> Any:
+        """Returns a Dataset of (features, class ids), as `estimator_lab.api.input_fn` describes them.
+
+        Args:
+          input_context: the `tf.distribute.InputContext` of one of several workers, by which they divide each
+            global batch; `batch_size` is that of a replica. None for all images.
+
+        Raises:
+          FlagError: several workers would divide a pipe.
+        """
+        settings, data, epochs = self._settings, self._data, self._settings.epochs
+        workers = 1 if input_context is None else input_context.num_input_pipelines
+        if input_context is None and _workers_in_cluster() > 1:
+            LOG.warning(
+                'api.input_fn: each of the workers in TF_CONFIG reads all images in the same order. An '
+                'Estimator with a strategy divides them, by the input_context of its input function.'
+            )
+        order, batch_size = settings.order_of(data, workers), settings.batch_size or 1
+        span: Epochs | Onwards = Onwards(order, batch_size)
+        if workers > 1:
+            if data.total is None:
+                raise FlagError(f'{", ".join(data.paths)} can be read only once, and not by several workers.')
+            group = batch_size * max(input_context.num_replicas_in_sync, workers)
+            own = Slice(input_context.input_pipeline_id, workers, group)
+            end = ENDLESS if epochs is None else epochs * data.total
+            span = Onwards(order, batch_size, own=own, end=end)
+        elif epochs is not None:
+            span = Epochs(order, batch_size, epochs)
         reader, report = settings.reader(), settings.report_on(data.kind, data.total)
         return archive_input_fn(span, cast(ImageReader, reader), report, self._vocabulary, raises=True)()
+
+
+def _workers_in_cluster() -> int:
+    """Returns how many workers TF_CONFIG names, if this process is one of them; else 0."""
+    try:
+        given = json.loads(os.environ.get('TF_CONFIG') or '{}')
+        is_worker = given['task']['type'] in _WORKERS
+        return is_worker * sum(len(tasks) for job, tasks in given['cluster'].items() if job in _WORKERS)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return 0  # RunConfig says what is wrong
 
 
 def placeholders(reader: Reader) -> dict[str, Tensor]:
@@ -244,10 +292,15 @@ def _elements_of(
                 *(_divided(column, count) for column in (keys[rows], weights, group.class_ids[rows])),
             )
         elif blank:
-            for _ in range(count):
-                arrays = {name: array[np.newaxis] for name, array in blank().items()}
-                key, no_weight = np.array([[b'']], object), np.zeros([1, 1], np.float32)
-                yield arrays, key, no_weight, np.full([1, 1], UNKNOWN_ID, np.int64)
+            yield from _blank_elements(blank, count)
+
+
+def _blank_elements(blank: Callable[[], Arrays], count: int) -> Iterator[tuple[Any, ...]]:
+    """Yields `count` batches of one blank example."""
+    for _ in range(count):
+        arrays = {name: array[np.newaxis] for name, array in blank().items()}
+        key, no_weight = np.array([[b'']], object), np.zeros([1, 1], np.float32)
+        yield arrays, key, no_weight, np.full([1, 1], UNKNOWN_ID, np.int64)
 
 
 def _equal_batches(group: Batch, batch_size: int) -> Iterator[tuple[slice, int]]:

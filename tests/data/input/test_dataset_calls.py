@@ -119,7 +119,7 @@ def test_trees_have_no_shape_and_a_table_names_some(archive, tmp_path):
     ('given', 'words'),
     [
         ({'batch_size': None}, 'batch_size=None must be a whole number'),
-        ({'rank': 0}, 'rank is for `stream`: an Estimator divides the data by itself'),
+        ({'rank': 0}, 'rank is for `stream`: an Estimator divides the data, by its input_context'),
         ({'world_size': 2}, 'world_size is for `stream`'),
     ],
 )
