@@ -24,6 +24,7 @@ from PIL import Image
 from estimator_lab.base.errors import DataError, FlagError, LabError, without_dashes
 from estimator_lab.base.files import at_home
 from estimator_lab.base.json_input import shown
+from estimator_lab.base.progress import shown_row
 from estimator_lab.base.settings import Setting, check_given, path_from, settings_from, settings_of
 from estimator_lab.core import picture
 from estimator_lab.core.picture import labelled_grid
@@ -128,6 +129,7 @@ def fit(
       LabError: TensorFlow fails, in one sentence.
     """
     from estimator_lab.inference.run import Run
+    from estimator_lab.training.announcement import announced
     from estimator_lab.training.plan import make_plan
     from estimator_lab.training.train import train
 
@@ -137,11 +139,30 @@ def fit(
     check_given(hparams=hparams)
     if say is not None and not callable(say):
         raise FlagError(f'say={say!r} must be a function of a line, such as print, or None.')
-    for name in settings.keys() - settings_of(TrainSettings).keys():
-        if name in settings_of(find_model(model).params):
-            raise FlagError(
-                f'{name} is a hyper-parameter: give hparams={{{name!r}: {shown(settings[name])}}}.'
-            )
+    chosen = _training_settings(values, hparams)
+
+    def tell(line: str) -> None:
+        if say:
+            say(without_dashes(line))
+
+    chosen = prepared(chosen, tell)
+    plan = make_plan(chosen, tell)
+    if plan.cluster.is_chief:
+        for row in announced(plan):
+            tell(shown_row(row))
+    result = train(plan)
+    if result.verdict:
+        tell(result.verdict)
+    if result.signal not in (0, signal.SIGINT):
+        signal.raise_signal(result.signal)
+    return dataclasses.replace(Run.open(chosen.model_dir), result=result)
+
+
+def _training_settings(values: Mapping[str, Any], hparams: str | Mapping[str, Any]) -> TrainSettings:
+    """Returns the settings of a training, given those of `fit` by name; see `fit` for the errors."""
+    for name in values.keys() - settings_of(TrainSettings).keys():
+        if name in settings_of(find_model(values['model']).params):
+            raise FlagError(f'{name} is a hyper-parameter: give hparams={{{name!r}: {shown(values[name])}}}.')
     examples = {name: values[name] for name in _EXAMPLES if values.get(name) is not None}
     check_given(**examples)
     arrays = {name: array_source(data) for name, data in examples.items() if is_array(data, name)}
@@ -152,19 +173,7 @@ def fit(
         TrainSettings, {name: value for name, value in values.items() if name not in arrays}
     )
     given: dict[str, Any] = {'hparams': hparams, **{name: (source,) for name, source in arrays.items()}}
-    chosen = dataclasses.replace(chosen, **given)
-
-    def tell(line: str) -> None:
-        if say:
-            say(without_dashes(line))
-
-    chosen = prepared(chosen, tell)
-    result = train(make_plan(chosen, tell))
-    if result.verdict:
-        tell(result.verdict)
-    if result.signal not in (0, signal.SIGINT):
-        signal.raise_signal(result.signal)
-    return dataclasses.replace(Run.open(chosen.model_dir), result=result)
+    return dataclasses.replace(chosen, **given)
 
 
 def load(model_dir: str | os.PathLike[str]) -> 'Run':

@@ -1,7 +1,7 @@
 """``python -m estimator_lab.train``: trains and evaluates a model, and says how to go on."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from estimator_lab.base import command
@@ -9,15 +9,12 @@ from estimator_lab.base.errors import DataError, option
 from estimator_lab.base.interrupts import interrupted_status
 from estimator_lab.base.progress import say, say_lines, say_rows
 from estimator_lab.base.settings import settings_that_are
-from estimator_lab.base.sizes import shown_size
 from estimator_lab.base.urls import hide_secrets
 from estimator_lab.core.registry import MODELS, find_model
-from estimator_lab.data.archives.blocks import WINDOW
 from estimator_lab.training.checks import prepared
 from estimator_lab.training.settings import TrainSettings
 
 if TYPE_CHECKING:
-    from estimator_lab.data.archives.opened import Archives
     from estimator_lab.training.plan import Plan
     from estimator_lab.training.train import Result
 
@@ -43,12 +40,14 @@ def main(settings: TrainSettings, line: command.CommandLine) -> int:
         return 0
     settings = prepared(settings, say)
 
+    from estimator_lab.training.announcement import announced
     from estimator_lab.training.plan import make_plan
 
     plan = make_plan(settings, say)
     cluster = plan.cluster
     if cluster.is_chief:
-        say_rows(_announced(plan))
+        say_rows(announced(plan))
+        say_rows([('Watch it', command.tensorboard(settings.model_dir))])
     if cluster.tasks:
         say_rows([('Task', str(cluster))])
     result = _train(plan)
@@ -71,59 +70,6 @@ def _train(plan: 'Plan') -> 'Result':
         raise DataError(
             f'{error.marked} {saved} Check the images, or go on with a larger {option.max_bad_fraction}.'
         ) from error
-
-
-def _announced(plan: 'Plan') -> Iterator[tuple[str, str]]:
-    from estimator_lab.data.archives.mixture import shares_text
-    from estimator_lab.training.stages import DEFAULT_EPOCHS
-    from estimator_lab.training.train import newest_step
-
-    inputs, settings = plan.inputs, plan.settings
-    labels = f'{len(inputs.labels)} labels' if inputs.labels else 'no labels'
-    yield 'Training data', f'{_size(inputs.train)}, {labels}: {_named(inputs.train)}'
-    if inputs.unseen or settings.eval_data:
-        yield 'Evaluation data', f'{_size(inputs.evaluation)}: {_named(inputs.evaluation)}'
-    else:
-        sample = f'{inputs.evaluated:,} of ' if inputs.is_sampled else ''
-        yield 'Evaluation data', f'{sample}the training data (give --eval_data or --split for unseen images)'
-    if settings.shuffle_buffer > 1:
-        yield 'Shuffling', _shuffling(inputs.train, settings.shuffle_buffer)
-    if settings.weights:
-        yield 'Mixture', shares_text(inputs.weights)
-    if plan.warm_start:
-        yield 'Warm start', str(plan.warm_start)
-    newest = newest_step(plan)
-    if newest < plan.max_steps:
-        yield 'Training', f'step {newest} to {plan.max_steps} in {settings.model_dir}'
-    else:
-        yield 'Training', f'none: {settings.model_dir} is at step {newest} of {plan.max_steps}'
-    epochs = plan.stages[-1].epochs
-    if settings.epochs is settings.max_steps is None and epochs > 2 * DEFAULT_EPOCHS:
-        few = f'as the {plan.kind.noun} are few; {option.epochs}={DEFAULT_EPOCHS} takes fewer steps'
-        yield 'Epochs', f'{epochs:.0f}, {few}'
-    yield 'Watch it', command.tensorboard(settings.model_dir)
-
-
-def _size(archives: 'Archives') -> str:
-    noun = archives.kind.noun
-    if archives.total is None:
-        return f'a stream of {noun}'
-    return f'{archives.total:,} {archives.kind.name if archives.total == 1 else noun}'
-
-
-def _shuffling(archives: 'Archives', buffer: int) -> str:
-    if archives.block_size:
-        size, noun = shown_size(archives.block_size), archives.kind.noun
-        return f'blocks of {size}, and {noun} within {WINDOW} of them, in each epoch'
-    if archives.has_random_access:
-        return f'all {archives.kind.noun}, in each epoch'
-    return f'within a buffer of {buffer:,} {archives.kind.noun} of the stream'
-
-
-def _named(archives: 'Archives') -> str:
-    first, *others = archives.paths
-    first = 'standard input' if first == '-' else first
-    return f'{first} and {len(others)} more' if others else first
 
 
 def _conclude(plan: 'Plan', result: 'Result', line: command.CommandLine) -> int:

@@ -90,8 +90,14 @@ def say_lines(text: str) -> None:
 
 def say_rows(rows: Iterable[tuple[str, str]]) -> None:
     """Prints titles, each followed by its text, as they arrive."""
-    for title, text in rows:
-        say(f'{title:<{_TITLE}} {text}')
+    for row in rows:
+        say(shown_row(row))
+
+
+def shown_row(row: tuple[str, str]) -> str:
+    """Returns a title, followed by its text."""
+    title, text = row
+    return f'{title:<{_TITLE}} {text}'
 
 
 def warn(line: str) -> None:

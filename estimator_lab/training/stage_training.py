@@ -41,6 +41,7 @@ _ModelFn = Callable[..., EstimatorSpec]
 _CHECKPOINTS_A_STAGE = 5
 _MOST_STEPS_BETWEEN_CHECKPOINTS = 2000
 _EVALUATOR_POLL_SECONDS = 1
+_SAMPLED_FROM = 10_000  # examples of a stream in stored order among which those of a sample are drawn
 
 
 class StageTraining:
@@ -254,7 +255,8 @@ class StageTraining:
     def _evaluation_input(self) -> InputFn:
         """One epoch in the stored order, or a random sample, the same each time."""
         inputs, settings = self.stage.inputs, self.plan.settings
-        order = inputs.evaluation.order(settings.shuffle_buffer if inputs.is_sampled else 1)
+        shuffled = settings.shuffle_buffer if settings.shuffle_buffer > 1 else _SAMPLED_FROM
+        order = inputs.evaluation.order(shuffled if inputs.is_sampled else 1)
         span, reader = Epochs(order, settings.batch_size), self.plan.reader.plain()
         return archive_input_fn(span, reader, self.eval_report, inputs.vocabulary)
 

@@ -130,7 +130,7 @@ def train(plan: Plan) -> Result:
         max_steps=plan.max_steps,
         signal=switch.number,
         stopped_early=step < plan.max_steps and trainings[-1].is_finished,
-        bad_images=sum(training.train_report.distinct_bad for training in trainings),
+        bad_images=len(set().union(*(training.train_report.known for training in trainings))),
         verdict=plan.architecture.judge(seen) if metrics else '',
     )
 

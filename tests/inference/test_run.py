@@ -25,9 +25,14 @@ def archive(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def run(archive, tmp_path_factory):
+def said():
+    return []
+
+
+@pytest.fixture(scope='module')
+def run(archive, said, tmp_path_factory):
     folder, settings = tmp_path_factory.mktemp('runs') / 'cnn', {'image_size': 8, 'batch_size': 6}
-    return api.fit('cnn', archive, model_dir=folder, hparams=SMALL, max_steps=4, say=None, **settings)
+    return api.fit('cnn', archive, model_dir=folder, hparams=SMALL, max_steps=4, say=said.append, **settings)
 
 
 def images(count=3):
@@ -37,6 +42,11 @@ def images(count=3):
 def framed(shown):
     """Returns the page in a frame."""
     return unescape(re.search(r'srcdoc="(.*?)" style', shown._repr_html_(), re.DOTALL)[1])
+
+
+def test_fit_tells_on_what_it_trains(run, archive, said):
+    assert f'Training data    24 images, 4 labels: {archive}' in said
+    assert not any('--' in line for line in said), 'names of settings, not flags'
 
 
 @pytest.mark.slow

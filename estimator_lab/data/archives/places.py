@@ -7,7 +7,7 @@ packed in the same way: at position p is the example that epoch p // n yields af
 
 import itertools
 from collections.abc import Iterator, Sized
-from typing import Any, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -24,19 +24,16 @@ ENDLESS = 2**62
 _TOGETHER = 4096  # places that a worker looks up at once
 
 
-class Place(int):
-    """The number of an example in its data set, which knows its epoch: random changes depend on it."""
+class EpochIndex(NamedTuple):
+    """An example as an order names it: random changes depend on the epoch.
+
+    Attributes:
+      epoch: number of the pass, from 0.
+      number: of the example in its data set.
+    """
 
     epoch: int
-
-    def __new__(cls, epoch: int, number: int) -> 'Place':
-        """Makes a number that knows its epoch."""
-        made = super().__new__(cls, number)
-        made.epoch = epoch
-        return made
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Place, (self.epoch, int(self))
+    number: int
 
 
 def pack(epoch: N | int, number: N, size: int) -> N:

@@ -141,6 +141,7 @@ class InputReport:
     Attributes:
       seen: examples so far, over all epochs.
       bad: examples that could not be decoded.
+      known: places of the different bad examples of the data set.
       last: place of the last bad example, and why it is bad.
       error: the error that ended the input early.
     """
@@ -158,12 +159,12 @@ class InputReport:
         self.seen, self.bad, self.last = 0, 0, ''
         self.error: DataError | None = None
         self._limit, self._listed, self._progress = limit, listed or BadList(kind, say), progress
-        self._known = self._listed.known_of(limit.archives)
+        self.known = self._listed.known_of(limit.archives)
 
     @property
     def distinct_bad(self) -> int:
         """How many different examples of the data set are known to be bad."""
-        return len(self._known)
+        return len(self.known)
 
     def count(self, examples: int) -> None:
         """Counts examples that were read, good and bad ones."""
@@ -179,7 +180,7 @@ class InputReport:
         """
         self.bad += 1
         self.last = f'{member.place}: {reason}'
-        self._listed.add(member, reason, self._known)
+        self._listed.add(member, reason, self.known)
         self.check(max(self.seen, self.epoch_size))
 
     def check(self, examples: int) -> None:

@@ -16,7 +16,7 @@ from estimator_lab.base.json_input import shown
 from estimator_lab.base.sizes import shown_size
 from estimator_lab.data.archives.mixture import shares_text
 from estimator_lab.data.archives.opened import Archives
-from estimator_lab.data.archives.places import ENDLESS, Place, Places, unpack
+from estimator_lab.data.archives.places import ENDLESS, EpochIndex, Places, unpack
 from estimator_lab.data.input.stream_settings import StreamSettings
 
 FORMAT = 'estimator_lab stream 2'
@@ -170,7 +170,7 @@ class BatchOrder(Resumable):
             raise FlagError('An order with epochs=None has no length.')
         return -(-(end - start) // self.settings.shard.group)
 
-    def __iter__(self) -> Iterator[list[Place]]:
+    def __iter__(self) -> Iterator[list[EpochIndex]]:
         """Yields the places of each batch of the next passes, or of the rest of loaded ones."""
         (start, end), own, size = self._span, self.settings.shard, self.size or 1
         self._is_finished = False
@@ -179,7 +179,7 @@ class BatchOrder(Resumable):
             for batch in zip(epochs, numbers, strict=True):
                 start = min(start + own.group, end)
                 self._consumed, self._has_begun = start, True
-                yield list(map(Place, *batch))
+                yield list(map(EpochIndex, *batch))
 
     @property
     def _span(self) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from estimator_lab.base.settings import are_paths, settings_from
 from estimator_lab.base.suggestions import unknown
 from estimator_lab.data.archives.mixture import Mixture, shares_of
 from estimator_lab.data.archives.order import IndexedMembers
-from estimator_lab.data.archives.places import Place, Places, pack
+from estimator_lab.data.archives.places import EpochIndex, Places, pack
 from estimator_lab.data.examples.kind import Kind
 from estimator_lab.data.examples.labels import UNKNOWN_ID
 from estimator_lab.data.examples.member import BadExampleError, Member
@@ -147,19 +147,22 @@ class Dataset:
         return self._report.distinct_bad
 
     @overload
-    def __getitem__(self, place: int) -> Any: ...
+    def __getitem__(self, place: int | EpochIndex) -> Any: ...
     @overload
-    def __getitem__(self, place: slice | Sequence[int] | np.ndarray) -> list[Any]: ...
+    def __getitem__(self, place: slice | Sequence[int | EpochIndex] | np.ndarray) -> list[Any]: ...
     def __getitem__(self, place: Any) -> Any:
         """Returns an example, or some of them as a list: of a slice, of numbers, or of a mask of all.
+
+        An order yields lists of `EpochIndex`, by which the pixels are those of an epoch; by a number alone,
+        they are those of the first one.
 
         Raises:
           IndexError: there is no such example.
           DataError: an archive can't be read any more.
         """
-        if isinstance(place, int):
-            member = self._examples.member(self._packed(place), isinstance(place, Place))
-            return self._example(int(place), member, self._reader.read([member])[0])
+        if isinstance(place, int | EpochIndex):
+            member = self._examples.member(self._packed(place), isinstance(place, EpochIndex))
+            return self._example(place, member, self._reader.read([member])[0])
         if isinstance(place, slice):
             return self.__getitems__(range(*place.indices(len(self))))
         if isinstance(place, Sequence | np.ndarray):
@@ -167,17 +170,19 @@ class Dataset:
                 if len(place) != len(self):
                     raise IndexError(f'a mask of {len(place):,} is not one of {len(self):,} examples')
                 return self.__getitems__(np.flatnonzero(place).tolist())
+            if isinstance(place, np.ndarray) and place.ndim == 2:  # made of what an order yields
+                return self.__getitems__([EpochIndex(*pair) for pair in place.tolist()])
             return self.__getitems__(list(place))
         return self[operator.index(place)]
 
-    def __getitems__(self, places: Sequence[int]) -> list[Any]:
+    def __getitems__(self, places: Sequence[int | EpochIndex]) -> list[Any]:
         """Returns some examples, which are read together; see `__getitem__`."""
         packed = np.array([self._packed(place) for place in places], np.int64)
-        is_ordered = all(isinstance(place, Place) for place in places)  # others may be far from each other
+        is_ordered = all(isinstance(place, EpochIndex) for place in places)  # others may be far apart
         examples = self._examples
         members = list(examples.ahead([packed]) if is_ordered else examples.members(packed))
         return [
-            self._example(int(place), member, data)
+            self._example(place, member, data)
             for place, member, data in zip(places, members, self._reader.read(members), strict=True)
         ]
 
@@ -244,14 +249,16 @@ class Dataset:
         return batch if self.settings.fields else finished(batch)
 
     def _packed(self, place: Any) -> int:
-        size, number = len(self), operator.index(place)
-        if not -size <= number < size:
-            raise IndexError(f'{number} is not one of {size:,} examples')
-        return pack(place.epoch if isinstance(place, Place) else 0, number % size, size)
+        epoch, index = place if isinstance(place, EpochIndex) else (0, operator.index(place))
+        size = len(self)
+        if not -size <= index < size:
+            raise IndexError(f'{index} is not one of {size:,} examples')
+        return pack(epoch, index % size, size)
 
-    def _example(self, place: int, member: Member, data: Any) -> Any:
+    def _example(self, place: Any, member: Member, data: Any) -> Any:
         if isinstance(data, BadExampleError):
-            return BadExample(place, member.key, str(data), member._replace(source=None, data=b''))
+            number = place.number if isinstance(place, EpochIndex) else operator.index(place)
+            return BadExample(number, member.key, str(data), member._replace(source=None, data=b''))
         example = Example(data, member.label, member.key, self._ids.get(member.label, UNKNOWN_ID))
         return self._transform(example) if self._transform else example
 

@@ -53,7 +53,7 @@ class ReadSettings:
     only: Only | None = None
     decode: str = setting('exact', 'exact or fast', choices=tuple(DECODERS))
     background: str = setting(BACKGROUNDS[0], 'black or white', choices=BACKGROUNDS)
-    seed: int = setting(1, 'of the order', lower=-_MANY, upper=_MANY)
+    seed: int = setting(1, 'of the order', lower=-_MANY - 1, upper=_MANY)
     augment: str = setting('', 'random changes')
     labels: Path | None = setting(None, 'table of labels')
     max_bad_fraction: float = setting(0.01, 'share of bad examples', lower=0, upper=1)

@@ -295,7 +295,7 @@ def test_a_data_set_reads_blocks_in_its_order_and_single_examples_elsewhere(web,
     for expected in (blocks, 0):
         web.requests.clear()
         (places,) = data.order(30, seed=1)
-        assert [one.data for one in again[places]] == [values[place] for place in places]
+        assert [one.data for one in again[places]] == [values[place.number] for place in places]
         assert len(web.requests) == expected and remote.bytes_kept == 0
     web.requests.clear()
     source_blocks._after_fork()

@@ -188,7 +188,7 @@ def test_images_of_a_sample_change_alike_and_masks_only_move(tmp_path, augment):
         fields, mask = data[place].data, data[place].data['seg.png']
         assert np.array_equal(fields['img.png'], fields['other.png'])
         assert mask.shape == (16, 16) and set(np.unique(mask)) <= {0, 255}
-        moved += not np.array_equal(mask, plain[int(place)].data['seg.png'])
+        moved += not np.array_equal(mask, plain[place.number].data['seg.png'])
         if 'brightness' not in augment:
             assert np.mean((fields['img.png'][..., 0] > 127) != (mask > 127)) < 0.1
         elif np.ptp(mask):
@@ -264,11 +264,20 @@ def test_an_order_yields_each_position_once_an_epoch_and_pickles_its_epoch(archi
     batches = list(order)
     assert list(map(len, batches)) == [5] * 9 + [3] and len(order) == 10
     places = [place for batch in pickle.loads(pickle.dumps(batches)) for place in batch]
-    assert sorted(places[:24]) == sorted(places[24:]) == list(range(24)) and places[:24] != places[24:]
-    assert [place.epoch for place in places] == [0] * 24 + [1] * 24
-    assert next(iter(dataset(archive).order(4, shuffle=False))) == [0, 1, 2, 3]
+    assert sorted(places) == [(epoch, number) for epoch in range(2) for number in range(24)]
+    assert [place.number for place in places[:24]] != [place.number for place in places[24:]]
+    assert next(iter(dataset(archive).order(4, shuffle=False))) == [(0, 0), (0, 1), (0, 2), (0, 3)]
     ranks = [dataset(archive).order(4, rank=rank, world_size=5) for rank in range(5)]
     assert [[len(batch) for batch in rank] for rank in ranks] == [*[[4, 1]] * 4, [4, 0]]
+
+
+def test_an_array_of_places_keeps_the_epoch(archive):
+    """Which decides how images are changed."""
+    faces = dataset(archive, augment='mirror', **SHAPE)
+    places = next(iter(faces.order(72, epochs=3)))
+    expected = [one.data for one in faces[places]]
+    assert np.array_equal([one.data for one in faces[np.array(places)]], expected)
+    assert not np.array_equal([faces[place.number].data for place in places], expected)
 
 
 def test_an_iteration_goes_on_with_the_next_passes_also_if_the_last_was_left(archive):

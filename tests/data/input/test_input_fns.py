@@ -69,7 +69,7 @@ def test_groups_become_the_batches_they_were(archive, bad):
     members = list(stream_members(archive)) * 3
     for place in bad:
         members[place] = members[place]._replace(data=b'bad')
-    order = SimpleNamespace(is_stored=True, onwards=lambda consumed, shard: iter(members))
+    order = SimpleNamespace(is_stored=True, onwards=lambda consumed, shard, end: iter(members))
     got = run(archive_input_fn(Onwards(order, 2), PIXELS, InputReport(IMAGES), VOCABULARY))
     assert len(got) == 36
     for number, (features, _) in enumerate(got):
@@ -107,7 +107,7 @@ def test_a_blank_example_stays_blank(archive, monkeypatch):
 
     monkeypatch.setattr(tf.data.Dataset, 'from_generator', of_overwritten)
     bad = [member._replace(data=b'bad') for member in stream_members(archive)]
-    order = SimpleNamespace(is_stored=True, onwards=lambda consumed, shard: iter(bad))
+    order = SimpleNamespace(is_stored=True, onwards=lambda consumed, shard, end: iter(bad))
     report = InputReport(IMAGES, lambda line: None)
     got = run(archive_input_fn(Onwards(order, 2), PIXELS, report, VOCABULARY))
     assert [labels.tolist() for _, labels in got] == [[-1]] * 12

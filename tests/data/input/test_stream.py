@@ -176,7 +176,7 @@ def test_bad_images_move_no_others(with_bad, caplog):
         ({'max_bad_fraction': 2}, 'max_bad_fraction=2'),
         ({'epochs': 0}, 'epochs=0'),
         ({'epochs': 2**31}, 'epochs=2147483648 must be 2147483647 or less'),
-        ({'seed': -(2**31)}, 'seed=-2147483648 must be -2147483647 or more'),
+        ({'seed': -(2**31) - 1}, 'seed=-2147483649 must be -2147483648 or more'),
         ({'shuffle_buffer': 2**31}, 'shuffle_buffer=2147483648'),
         ({'split': (0.9, 0.1)}, 'split='),
         ({'augment': 'mirror'}, 'needs image_shape'),

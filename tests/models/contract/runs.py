@@ -40,7 +40,7 @@ def training_reaches_its_last_step(subject: Subject) -> None:
         f'Training ends with step {result.step} of {result.max_steps}.'
     )
     found = result.bad_images
-    assert found >= BAD_IMAGES, f'Training counts {found} bad images instead of {BAD_IMAGES}.'
+    assert found == BAD_IMAGES, f'Training counts {found} bad images instead of {BAD_IMAGES}.'
     loss = result.metrics['loss']
     assert np.isfinite(loss), f'The loss of the evaluation is {loss}.'
     primary = subject.trained.task.primary_metric
