@@ -173,6 +173,7 @@ class AttentionWrapper(tf.nn.rnn_cell.RNNCell):
         sizes = attention_layer_size
         if not isinstance(sizes, list | tuple):
             sizes = [None] * len(self._mechanisms) if sizes is None else [sizes]
+        sizes = [size and tf.Dimension(size).value for size in sizes]  # which takes 8.0 for 8
         if len(sizes) != len(self._mechanisms):
             raise ValueError(
                 'If provided, attention_layer_size must contain one per attention_mechanism, saw: '

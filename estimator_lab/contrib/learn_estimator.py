@@ -32,6 +32,7 @@ class Fitting(tf.estimator.Estimator):
     """The metrics of an `evaluate` that names none."""
     measured_prediction: str | None = None
     """The prediction that metrics measure which are functions."""
+    _serves_examples = True
 
     def fit(
         self,
@@ -103,18 +104,31 @@ class Fitting(tf.estimator.Estimator):
     def export_saved_model(
         self, export_dir_base: str, serving_input_receiver_fn: _InputFn, *rest: Any, **more: Any
     ) -> Any:
-        """Exports as tf.estimator.Estimator does; the function for serving may return InputFnOps."""
+        """Exports as tf.estimator.Estimator does; the function for serving may return InputFnOps.
+
+        As in 1.15, the default signature of a model for anything but serialized examples is its predictions.
+        """
 
         def receiver() -> Any:
             given = serving_input_receiver_fn()
             if not isinstance(given, InputFnOps):
                 return given
+            inputs = tf.nest.flatten(given.default_inputs)
+            self._serves_examples = len(inputs) == 1 and inputs[0].dtype == tf.string
             export, features = tf.estimator.export, given.features
             several = isinstance(features, Mapping)
             kind = export.ServingInputReceiver if several else export.TensorServingInputReceiver
             return kind(features, given.default_inputs)
 
         return super().export_saved_model(export_dir_base, receiver, *rest, **more)
+
+    def _call_model_fn(self, features: Any, labels: Any, mode: str, config: Any) -> EstimatorSpec:
+        spec = super()._call_model_fn(features, labels, mode, config)
+        outputs = spec.export_outputs or {}
+        if mode != tf.estimator.ModeKeys.PREDICT or self._serves_examples or 'predict' not in outputs:
+            return spec
+        key = tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY
+        return spec._replace(export_outputs={**outputs, key: outputs['predict']})
 
     def _assert_members_are_not_overridden(self) -> None:
         """Allows `evaluate` and `predict`, whose new arguments have names of their own."""

@@ -33,6 +33,7 @@ _METHODS_OF_2: Mapping[str, Callable[..., Any]] = {
     'has_key': lambda mapping, key: key in mapping,
     'iteritems': lambda mapping: iter(mapping.items()),
     'itervalues': lambda mapping: iter(mapping.values()),
+    'next': next,
 }
 _NAMES_OF_2 = {'xrange': range, 'unicode': str, 'raw_input': input}
 
@@ -239,8 +240,9 @@ def elements(values: Any) -> Any:
 
 def method(thing: Any, name: str, *args: Any, **more: Any) -> Any:
     """Calls a method of arrays that NumPy 2 dropped, or another object's method of that name."""
-    if name in _METHODS_OF_2 and isinstance(thing, Mapping) and not hasattr(thing, name):
-        tell(f'dict.{name}')
+    is_old = isinstance(thing, Iterator if name == 'next' else Mapping) and not hasattr(thing, name)
+    if name in _METHODS_OF_2 and is_old:
+        tell(f'{"iterator" if name == "next" else "dict"}.{name}')
         return _METHODS_OF_2[name](thing, *args, **more)
     if isinstance(thing, np.ndarray | np.generic) and not hasattr(thing, name):
         return _METHODS[name](thing, *args, **more)

@@ -60,7 +60,8 @@ def code_cells(path: Path) -> list[str]:
     try:
         book = json.loads(path.read_text(encoding='utf-8'))
         sheets = book.get('worksheets', [book])  # up to version 3 of the format
-        cells = [cell for sheet in sheets for cell in sheet['cells'] if cell['cell_type'] == 'code']
+        every = [cell for sheet in sheets for cell in sheet['cells']]
+        cells = [cell for cell in every if cell['cell_type'].strip() == 'code']
         sources = [cell.get('source', cell.get('input', '')) for cell in cells]
         return [''.join(source) for source in sources]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -27,6 +27,8 @@ def adapt_tensorflow() -> None:
     for module in _KERAS_APIS:
         FINDER.hook(module, after=_restore_version)
     FINDER.hook('absl.logging', after=_let_flags_be_replaced)
+    for api in ('tensorflow.compat.v1', 'tensorflow._api.v2.compat.v1'):  # one API under two names
+        FINDER.answer(f'{api}.logging', _old_name_of_logging)
     FINDER.hook('tensorflow.python.framework.device', after=_restore_device_spec)
     FINDER.hook('tensorflow.python.framework.tensor_shape', after=_accept_whole_numbers)
     FINDER.hook('tensorflow.python.training.basic_session_run_hooks', after=_warn_of_a_standstill_only)
@@ -41,6 +43,13 @@ def _let_flags_be_replaced(module: ModuleType) -> None:
     """
     for flag in importlib.import_module('absl.flags').FLAGS.flags_by_module_dict()[module.__name__]:
         flag.allow_override = True
+
+
+def _old_name_of_logging(name: str) -> Any:
+    """Returns `tf.logging._logger`, which programs silence or add handlers to."""
+    if name == '_logger':
+        return importlib.import_module('tensorflow').get_logger()
+    raise AttributeError(f"module 'tensorflow.compat.v1.logging' has no attribute '{name}'")
 
 
 def _restore_apply(module: ModuleType) -> None:

@@ -96,6 +96,14 @@ def test_a_classifier(tmp_path):
     assert metrics['loss'] == pytest.approx(metrics['average_loss'])  # the sum in tf.estimator
     assert set(model.predict(X)) <= {0, 1, 2}
     assert np.shape(list(model.predict_proba(X))) == (4, 3)
+
+    def serving():
+        x = tf.placeholder(tf.float32, [None, np.shape(X)[1]])
+        return learn.InputFnOps({'features': x}, None, {'x': x})
+
+    served = tf.contrib.predictor.from_saved_model(model.export_savedmodel(str(tmp_path / 'export'), serving))
+    found = served({'x': np.asarray(X, np.float32)})['probabilities']
+    np.testing.assert_allclose(found, [*model.predict_proba(X)], atol=1e-6)
     assert list(model.predict_classes(X)) == list(model.predict(X))
     assert set(next(model.predict(X, outputs=['logits']))) == {'logits'}
 

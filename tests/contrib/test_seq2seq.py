@@ -28,7 +28,7 @@ def test_a_beam_of_the_best_sequences_of_a_batch_of_unknown_size(width, session)
     def decoded(copies, make):
         with tf.variable_scope('net', reuse=tf.AUTO_REUSE, initializer=tf.random_normal_initializer(seed=2)):
             mechanism = seq2seq.BahdanauAttention(4, seq2seq.tile_batch(memory, copies))
-            cell = seq2seq.AttentionWrapper(tf.nn.rnn_cell.GRUCell(4), mechanism, attention_layer_size=4)
+            cell = seq2seq.AttentionWrapper(tf.nn.rnn_cell.GRUCell(4), mechanism, attention_layer_size=8 / 2)
             start = cell.zero_state(tf.shape(memory)[0] * copies, tf.float32)
             return seq2seq.dynamic_decode(make(cell, start), maximum_iterations=6)
 

@@ -111,7 +111,7 @@ d = {'a': tf.constant(1), 'b': tf.constant(2)}
 with tf.Session() as session:
     print(session.run([d.values()]), session.run({tf.constant(3): 0}.keys()))
 print([*generator(3)], generator.__doc__, d.has_key('a'), d.has_key('c'))
-print([k for k, _ in d.iteritems()], len([*d.itervalues()]))
+print([k for k, _ in d.iteritems()], len([*d.itervalues()]), generator(3).next())
 try:
     with context():
         next(iter(''))
@@ -147,11 +147,11 @@ def test_what_python_took_from_programs(run_forked, tmp_path):
     assert done.stdout.splitlines() == [
         '[[1, 2]] [3]',
         '[0, 1, 2] Yields. True False',
-        "['a', 'b'] 2",
+        "['a', 'b'] 2 0",
         'ended',
         "['0', '1'] 5 (['three'], 'pickle')",
     ], done.stderr
     used = ['cPickle', 'the keys or values of a dict as a list', 'a generator that StopIteration ends']
-    used += ['dict.has_key', 'dict.iteritems', 'dict.itervalues', 'xrange', 'unicode']
+    used += ['dict.has_key', 'dict.iteritems', 'dict.itervalues', 'iterator.next', 'xrange', 'unicode']
     lines = [f'The program uses {each}, which Python 3 does not have; it works as before.' for each in used]
     assert done.stderr.splitlines() == lines

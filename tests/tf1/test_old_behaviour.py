@@ -79,6 +79,12 @@ def test_arrays_are_queued_as_they_are():
 
 
 @pytest.mark.slow
+def test_the_logger_of_tensorflow_has_its_old_name():
+    assert tf.logging._logger is logging.getLogger('tensorflow')
+    with pytest.raises(AttributeError, match="no attribute '_loger'"):
+        _ = tf.logging._loger
+
+
 def test_a_program_may_define_flags_that_absl_logging_has():
     program = """
 from estimator_lab.tf1 import tf
