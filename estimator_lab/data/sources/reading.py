@@ -84,7 +84,7 @@ def open_stored(source: Source) -> 'Stored | None':
         file = remote.open_remote(source.url)
         if not (file.local or file.facts.has_ranges):
             return None
-        stored: Stored = _LocalFile.at(str(file.local)) if file.local else file
+        stored: Stored = _LocalFile.at(str(file.local), file) if file.local else file
         head = b'' if file.local else file.facts.head
     else:
         stored = _LocalFile.at(source.url)
@@ -99,23 +99,35 @@ class _LocalFile:
     Attributes:
       path: of the file.
       identity: its device, inode, size and time of modification in ns: another file at that path is not it.
+      copy_of: the remote file of which it is a copy in the cache, and which is read if the copy had to make
+        room; None for others.
     """
 
     path: str
     identity: tuple[int, int, int, int]
+    copy_of: remote.RemoteFile | None = None
     is_remote = False
 
     @classmethod
-    def at(cls, path: str) -> '_LocalFile':
+    def at(cls, path: str, copy_of: remote.RemoteFile | None = None) -> '_LocalFile':
         """Returns the file that is at a path now."""
-        return cls(path, _identity(os.stat(path)))  # noqa: PTH116 - as for a descriptor
+        return cls(path, _identity(os.stat(path)), copy_of)  # noqa: PTH116 - as for a descriptor
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process, maybe on another machine, sees a device and an inode of its own."""
-        return _reopened, (self.path,)
+        return _reopened, (self.path, self.copy_of)
 
     def read(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
-        """Returns the bytes at some places, (offset, count) each; fewer only at the end of the file.
+        """Returns the bytes at some places, (offset, count) each; fewer only at the end of the file."""
+        try:
+            return self._read(places)
+        except (FileNotFoundError, ChangedError):
+            if not (self.copy_of and self.copy_of.facts.has_ranges):
+                raise
+            return self.copy_of.read(places)
+
+    def _read(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Returns the bytes at some places of this file itself.
 
         One thread reads at a time. Reading cached data releases Python's lock for some microseconds; if other
         threads wait for it, reacquiring it takes several times as long. The system is told of all places
@@ -130,12 +142,12 @@ class _LocalFile:
             return [os.pread(opened.descriptor, count, offset) for offset, count in places]
 
 
-def _reopened(path: str) -> _LocalFile:
+def _reopened(path: str, copy_of: remote.RemoteFile | None) -> _LocalFile:
     """Returns the file at a path for another process; if it is gone, reading it says so."""
     try:
-        return _LocalFile.at(path)
+        return _LocalFile.at(path, copy_of)
     except OSError:
-        return _LocalFile(path, (0, 0, 0, 0))
+        return _LocalFile(path, (0, 0, 0, 0), copy_of)
 
 
 Stored = _LocalFile | remote.RemoteFile

@@ -1,6 +1,7 @@
 """Archives on a web server that fails as servers and networks do, and in object stores."""
 
 import gzip
+import pickle
 import random
 import re
 import time
@@ -13,7 +14,7 @@ from estimator_lab.data.archives.index_file import SUFFIX
 from estimator_lab.data.archives.opened import open_stream
 from estimator_lab.data.examples.member import read_members
 from estimator_lab.data.images.reader import IMAGES
-from estimator_lab.data.sources import remote, room, stores
+from estimator_lab.data.sources import reading, remote, room, stores
 from tests.support.archive_files import tar_bytes
 from tests.support.streams import build_index, found_in, names, opened, read_all, scan_headers, stream_members
 from tests.support.web_server import Meeting
@@ -308,6 +309,24 @@ def test_the_cache_is_listed_once_for_many_archives(web, monkeypatch):
     monkeypatch.setattr(room, '_make_room', lambda *arguments: listed.append(1) or make_room(*arguments))
     opened(shards(web, 12))
     assert len(listed) == 1
+
+
+@pytest.mark.parametrize('how', ['gone', 'fetched again'])
+def test_a_copy_that_another_job_removed_from_the_cache_is_missed_by_none(web, url, tmp_path, how):
+    """It is read by ranges, also in a process that gets the archives pickled."""
+    remote.keep(100 * 2**20)
+    archives = opened(url)
+    sent = pickle.dumps(archives.indexes[0])
+    expected = archives.indexes[0].member(3).read().data
+    (copy,) = (path for path in (tmp_path / 'cache').glob('**/remote/*') if path.stat().st_size == len(PLAIN))
+    reading._opened.cache_clear()
+    copy.unlink()
+    if how == 'fetched again':
+        copy.write_bytes(PLAIN)
+    web.requests.clear()
+    assert archives.indexes[0].member(3).read().data == expected
+    assert pickle.loads(sent).member(3).read().data == expected
+    assert (how != 'gone' or web.bytes_sent) and web.bytes_sent < len(PLAIN)
 
 
 def test_a_full_cache_keeps_no_more_than_it_may(web, monkeypatch, tmp_path):
