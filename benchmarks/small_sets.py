@@ -19,7 +19,7 @@ class Split(NamedTuple):
     """Images and labels [n], to train and to test on.
 
     Images are [n, height, width, channels], uint8; RGBA and uint16 ones are written to files for a training.
-    `settings` are those that the warnings and verdicts of a training at the defaults name.
+    `settings` are those that the warnings of a training at the defaults name, or docs/troubleshooting.md.
     """
 
     x: np.ndarray
@@ -204,21 +204,6 @@ def places() -> Split:
         return image
 
     return _of_classes(('nw', 'ne', 'sw', 'se'), draw, 100, 40)
-
-
-def small_objects(train: int = 40, test: int = 20) -> Split:
-    """Returns a shape of 70 pixels, the class, in any place of a landscape of 1500x1000, grey."""
-    rng = np.random.default_rng(0)
-
-    def draw(name: str) -> np.ndarray:
-        coarse = Image.fromarray(rng.integers(60, 200, (20, 30), np.uint8))
-        picture = coarse.resize((1500, 1000), Image.Resampling.BICUBIC)
-        place = rng.integers(0, (1500 - 70, 1000 - 70)).tolist()
-        around = picture.crop((*place, place[0] + 70, place[1] + 70))
-        picture.paste(Image.fromarray(_shape(rng, name, around, 255, 34)), place)
-        return np.asarray(picture)
-
-    return _of_classes(_SHAPES, draw, train, test)
 
 
 def textures() -> Split:

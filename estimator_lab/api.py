@@ -151,8 +151,6 @@ def fit(
         for row in announced(plan):
             tell(shown_row(row))
     result = train(plan)
-    if result.verdict:
-        tell(result.verdict)
     if result.signal not in (0, signal.SIGINT):
         signal.raise_signal(result.signal)
     return dataclasses.replace(Run.open(chosen.model_dir), result=result)

@@ -93,7 +93,7 @@ def _conclude(plan: 'Plan', result: 'Result', line: command.CommandLine) -> int:
         shown = [f'{name:<24} {value:.4f}' for name, value in worth_showing(result.metrics)]
         step = int(result.metrics['global_step'])
         metric = primary_metric_text(plan.task, result.metrics, on, step)
-        say_lines('\n'.join(['', *shown, '', metric, *filter(None, [result.verdict])]))
+        say_lines('\n'.join(['', *shown, '', metric]))
     else:
         evaluated = 'evaluated by the evaluator of the cluster'
         alone = 'without one, run the same command without TF_CONFIG, or use Run.evaluate'

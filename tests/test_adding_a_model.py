@@ -74,10 +74,6 @@ def test_the_model_does_all_that_others_do(maxout, tmp_path):
     assert (tmp_path / 'inspected.png').stat().st_size
 
 
-def judge(seen):
-    return f'Trained on {seen.examples} images for {seen.metrics["global_step"]:.0f} steps.'
-
-
 def companions(params, model_dir, resumed):
     if resumed is not None:
         assert resumed['dropout_rate'] == 0.25 and (model_dir / 'teacher.txt').exists()
@@ -104,8 +100,8 @@ def draw(run, *, count, seed, label):
 
 @pytest.mark.slow
 def test_what_a_model_owns_is_in_every_command(maxout, monkeypatch, tmp_path, cnn_dir, capsys):
-    """Its verdict, companions, pictures and samples, from training to the report."""
-    own = {'judge': judge, 'companions': companions, 'inspect': inspect_units, 'draw': draw}
+    """Its companions, pictures and samples, from training to the report."""
+    own = {'companions': companions, 'inspect': inspect_units, 'draw': draw}
     monkeypatch.setattr(maxout, 'MODEL', altered(maxout.MODEL, **own))
     shutil.copytree(cnn_dir, tmp_path / 'teacher')
     data, model_dir = small_archive(tmp_path), tmp_path / 'model'
@@ -118,9 +114,9 @@ def test_what_a_model_owns_is_in_every_command(maxout, monkeypatch, tmp_path, cn
         return printed.out
 
     training = ['--model=maxout', f'--data={data}', '--hparams=layers=6-5,pieces=2', '--image_size=8']
-    assert 'Trained on 24 images for 2 steps.' in run(train, *training, '--max_steps=2')
+    assert 'on 24 training images after 2 steps' in run(train, *training, '--max_steps=2')
     assert (model_dir / 'teacher.txt').read_text() == 'cnn at step 3'
-    assert 'Trained on 24 images for 3 steps.' in run(train, *training, '--max_steps=3')
+    assert 'on 24 training images after 3 steps' in run(train, *training, '--max_steps=3')
     assert api.load(model_dir).params.dropout_rate == 0.25
     assert 'on 24 images after 3 steps' in run(evaluate, f'--data={data}')
     assert run(predict, str(data)).count('\n') == 25

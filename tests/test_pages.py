@@ -89,7 +89,7 @@ def test_flags_in_sentences_exist():
     """Of some command; except those of examples and of other people's programs."""
     known = {
         *('help', 'version', 'flagfile', 'v1', 'v', 'contrib', 'base', 'style_weight', 'tpu', 'bleu_source'),
-        'export_dir',
+        *('export_dir', 'contexts'),
     }
     for name in COMMANDS_OF_THE_PACKAGE:
         command = importlib.import_module(f'estimator_lab.{name}').COMMAND

@@ -9,7 +9,6 @@ from estimator_lab.core.endpoints import LOGITS, Endpoints
 from estimator_lab.core.features import has_images
 from estimator_lab.core.metrics import (
     area_under_roc,
-    class_counts,
     count,
     dead_units,
     majority_share,
@@ -149,7 +148,6 @@ def eval_spec(args: Args[ClassifierParams], layers: Endpoints, loss: Tensor) -> 
         metrics.update(dead_units(hidden, weights))
     if params.curves:
         metrics.update(pr_curves(predictions[keys.PROBABILITIES], ids, weights, params.vocabulary))
-        metrics[keys.CLASS_COUNTS] = class_counts(ids, classes, params.num_classes, weights)
     return tf.estimator.EstimatorSpec(
         args.mode,
         loss=loss,

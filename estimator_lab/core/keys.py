@@ -8,7 +8,6 @@ MAJORITY_SHARE = 'majority_share'
 UNKNOWN_LABELS = 'unknown_labels'
 AVERAGE_LOSS = 'average_loss'  # over examples; Estimator's own 'loss' is the mean of the batches'
 AUC = 'auc'
-CLASS_COUNTS = 'class_counts'
 TOTAL_EXAMPLES = 'total_examples'  # after the metrics in alphabetical order, as TensorBoard lists them
 UNKNOWN_TOKENS = 'unknown_tokens'
 NODE_ACCURACY, NODE_LOSS = 'node_accuracy', 'node_loss'

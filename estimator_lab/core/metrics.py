@@ -27,19 +27,6 @@ def mean_per_class_accuracy(labels: Tensor, predictions: Tensor, num_classes: in
     return _mean_of_ratios(right, seen), _mean_of_ratios(update_right, update_seen)
 
 
-def class_counts(labels: Tensor, predictions: Tensor, num_classes: int, weights: Tensor) -> Metric:
-    """Streams how many examples of each class are recognised, and how many there are, as a summary.
-
-    `metrics_text.counts_of_classes` reads its value. For the arguments, see `mean_per_class_accuracy`.
-    """
-    correct = tf.cast(tf.equal(labels, predictions), tf.float32)
-    columns = tf.stack([correct * weights, weights], axis=1)
-    counts = tf.math.unsorted_segment_sum(columns, labels, num_classes)
-    total, update = running_sum(keys.CLASS_COUNTS, counts)
-    text = tf.raw_ops.TensorSummaryV2(tag=keys.CLASS_COUNTS, tensor=total, serialized_summary_metadata='')
-    return text, update
-
-
 def area_under_roc(logits: Tensor, ids: Tensor, weights: Tensor) -> Metric:
     """Streams the area under the ROC curve of class 1 of two: (value, update op), scalar float32 in [0, 1].
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from estimator_lab.core import keys
 from estimator_lab.core.model import Task
-from estimator_lab.tf1 import tf
 
 _NOT_SHOWN = ('global_step', keys.TOTAL_EXAMPLES, keys.MAJORITY_SHARE, keys.MEAN_IMAGE_ERROR)
 _ONLY_IF_ANY = (
@@ -26,14 +25,6 @@ def numbers_in(metrics: Mapping[str, Any]) -> dict[str, Any]:
     if keys.AVERAGE_LOSS in numbers:
         numbers['loss'] = numbers.pop(keys.AVERAGE_LOSS)
     return numbers
-
-
-def counts_of_classes(metrics: Mapping[str, Any]) -> tuple[tuple[float, float], ...]:
-    """Returns (recognised examples, examples) of each class in the metrics of `Estimator.evaluate`; or ()."""
-    if not (found := metrics.get(keys.CLASS_COUNTS)):
-        return ()
-    (value,) = tf.Summary.FromString(found).value
-    return tuple(map(tuple, tf.make_ndarray(value.tensor).tolist()))
 
 
 def worth_showing(metrics: Mapping[str, float]) -> list[tuple[str, float]]:

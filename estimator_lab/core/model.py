@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from estimator_lab.core import keys
 from estimator_lab.core.features import class_ids, example_weights, images_of, keys_of
-from estimator_lab.core.judgement import Seen, judge_classifier
 from estimator_lab.core.noise import Noise, fresh_seed
 from estimator_lab.core.params import TrainingParams, resolve
 from estimator_lab.core.summaries import picture_hooks
@@ -112,10 +111,6 @@ class Model(ABC, Generic[P]):
     def phases(self, params: P) -> list[Phase]:
         """Returns the phases of training, the last one called FINAL."""
         return [Phase(least_steps=self.least_steps)]
-
-    def judge(self, seen: Seen) -> str:
-        """Returns a sentence with the likely cause of a bad result, and the setting to try; or ''."""
-        return judge_classifier(seen)
 
 
 AnyModel = Model[Any]

@@ -14,7 +14,6 @@ from estimator_lab.base.settings import setting
 from estimator_lab.core import classifier
 from estimator_lab.core.abilities import HasNetwork
 from estimator_lab.core.endpoints import LOGITS, Layers, publish_all
-from estimator_lab.core.judgement import Seen, judge_classifier
 from estimator_lab.core.layers import class_logits, hidden_layers, network_pixels
 from estimator_lab.core.model import FINAL, Model, Phase, arguments
 from estimator_lab.core.noise import Noise, dropout
@@ -27,7 +26,6 @@ from estimator_lab.core.params import (
     sizes,
     structural,
 )
-from estimator_lab.models.boltzmann.judgement import judge_machines_below
 from estimator_lab.models.boltzmann.machine import GAUSSIAN
 from estimator_lab.models.boltzmann.pretraining import (
     PretrainingParams,
@@ -151,10 +149,6 @@ class Dbn(Model[Params], HasNetwork, DrawsFromMachines):
     def phases(self, params: Params) -> list[Phase]:
         """Returns the phases of training: one per layer, then fine-tuning."""
         return pretraining_phases(params, len(sizes(params.layers)), least_steps=_LEAST_STEPS)
-
-    def judge(self, seen: Seen) -> str:
-        """Returns a sentence on bad labels, or on bad samples of the machines below; '' for neither."""
-        return judge_classifier(seen) or judge_machines_below(seen)
 
 
 MODEL = Dbn()

@@ -8,10 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from estimator_lab.core import keys
-from estimator_lab.core.judgement import Seen
 from estimator_lab.core.model import Model, Task, arguments
 from estimator_lab.models.boltzmann.head import MachineHead
-from estimator_lab.models.boltzmann.judgement import judge_machine
 from estimator_lab.models.boltzmann.learning import RbmParams
 from estimator_lab.models.boltzmann.machine import BERNOULLI
 from estimator_lab.models.boltzmann.samples import DrawsFromMachines
@@ -59,10 +57,6 @@ class Rbm(Model[Params], DrawsFromMachines):
     def task(self, params: Params) -> Task:
         """Returns what is learned: reconstructions."""
         return Task(keys.RECONSTRUCTION_ERROR, higher_is_better=False, labelled=False)
-
-    def judge(self, seen: Seen) -> str:
-        """Returns a sentence on bad samples or reconstructions; '' for neither."""
-        return judge_machine(seen)
 
 
 MODEL = Rbm()

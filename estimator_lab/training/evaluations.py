@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from estimator_lab.base.files import in_subfolders, listed
-from estimator_lab.core.metrics_text import counts_of_classes, images_text, numbers_in, worth_showing
+from estimator_lab.core.metrics_text import images_text, numbers_in, worth_showing
 from estimator_lab.core.model import EVALUATION, Task
 from estimator_lab.data.archives.opened import Say
 from estimator_lab.data.input.bad_examples import InputReport
@@ -30,14 +30,12 @@ class Evaluations(tf.estimator.Exporter):
 
     Attributes:
       last: the last evaluation's metrics, by name; empty before the first.
-      of_classes: its recognised examples, and all examples, of each class; () if it does not classify.
     """
 
     name = 'evaluations'
 
     def __init__(self, folder: Path, task: Task, report: InputReport, patience: int | None, say: Say) -> None:
         self.last: Mapping[str, float] = {}
-        self.of_classes: Sequence[tuple[float, float]] = ()
         self._folder = folder / EVALUATION
         self._metric = task.primary_metric
         self._best = max if task.higher_is_better else min
@@ -77,7 +75,7 @@ class Evaluations(tf.estimator.Exporter):
     ) -> None:
         """Reports one evaluation; exports nothing."""
         self._report.raise_error()
-        self.last, self.of_classes = numbers_in(eval_result), counts_of_classes(eval_result)
+        self.last = numbers_in(eval_result)
         # A phase of pre-training has other metrics.
         step, value = int(eval_result['global_step']), float(eval_result.get(self._metric, math.nan))
         if not math.isnan(value):

@@ -10,7 +10,7 @@ from estimator_lab.base.errors import FlagError, first_line, option
 from estimator_lab.base.interrupts import StopSwitch
 from estimator_lab.base.outputs import writing
 from estimator_lab.base.progress import doing
-from estimator_lab.core.metrics_text import counts_of_classes, numbers_in
+from estimator_lab.core.metrics_text import numbers_in
 from estimator_lab.core.model import EVALUATION
 from estimator_lab.data.archives.opened import Archives, distinct_examples
 from estimator_lab.data.input.bad_examples import BadLimit, BadList, InputReport
@@ -161,7 +161,6 @@ class StageTraining:
         steps = self.stage.inputs.eval_steps
         metrics = estimator.evaluate(self._eval_input_fn, steps, [self._evaluation_hook()])
         self.eval_report.raise_error()
-        self.evaluations.of_classes = counts_of_classes(metrics)
         return numbers_in(metrics)
 
     def _prepare_folder(self) -> None:

@@ -3,20 +3,17 @@
 import atexit
 import contextlib
 import functools
-import itertools
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from estimator_lab.base.errors import DataError, LabError, hparam, option, without_dashes
+from estimator_lab.base.errors import LabError, hparam, option
 from estimator_lab.base.files import listed
 from estimator_lab.base.interrupts import Interrupted, StopSwitch
 from estimator_lab.base.keys import RECORD
 from estimator_lab.base.outputs import locked, made_folder
-from estimator_lab.core.judgement import Seen
-from estimator_lab.data.examples.member import count_twins
 from estimator_lab.runs.safe_paths import newest_checkpoint
 from estimator_lab.runs.tensorflow_errors import tensorflow_errors_as_sentences
 from estimator_lab.runs.weights.checkpoint import all_finite
@@ -24,8 +21,6 @@ from estimator_lab.tf1 import close_event_files, deterministic_operations, tf
 from estimator_lab.training.plan import Plan
 from estimator_lab.training.stage_training import StageTraining
 from estimator_lab.training.stages import Stage, saved_step
-
-_MOST_COMPARED = 10_000  # examples; they are read again
 
 
 @dataclass(frozen=True)
@@ -44,8 +39,6 @@ class Result:
       signal: number of the signal by which the user stopped it; 0 if it was not stopped.
       stopped_early: whether --early_stopping ended it before `max_steps`.
       bad_images: different images of --data that could not be decoded.
-      verdict: a sentence on a result that is bad, with its likely cause, its settings marked as in errors;
-        '' for any other.
     """
 
     metrics: Mapping[str, float]
@@ -58,12 +51,6 @@ class Result:
     signal: int
     stopped_early: bool
     bad_images: int
-    verdict: str = ''
-
-    @property
-    def judgement(self) -> str:
-        """The verdict as a program shows it."""
-        return without_dashes(self.verdict)
 
     @property
     def interrupted(self) -> bool:
@@ -111,15 +98,6 @@ def train(plan: Plan) -> Result:
     for training in trainings:
         training.train_report.raise_error()
     step = newest_step(plan)
-    look, progress = plan.look, trainings[-1].progress
-    loss = progress and progress.last_loss
-    usual = sum(phase.least_steps for phase in plan.architecture.phases(plan.params))
-    train, of_classes = plan.inputs.train, trainings[-1].evaluations.of_classes
-    counts = {} if train.total is None else train.counts
-    twins = functools.partial(twins_of, plan)
-    seen = Seen(
-        metrics, plan.params, pretrained, counts, look.cause, look.suspect, loss, usual, of_classes, twins
-    )
     return Result(
         metrics=metrics,
         pretrained=pretrained,
@@ -131,7 +109,6 @@ def train(plan: Plan) -> Result:
         signal=switch.number,
         stopped_early=step < plan.max_steps and trainings[-1].is_finished,
         bad_images=len(set().union(*(training.train_report.known for training in trainings))),
-        verdict=plan.architecture.judge(seen) if metrics else '',
     )
 
 
@@ -142,16 +119,6 @@ def newest_step(plan: Plan) -> int:
       DataError: the checkpoint is damaged.
     """
     return max(saved_step(stage.folder) or 0 for stage in plan.stages)
-
-
-def twins_of(plan: Plan) -> int:
-    """Returns the number of training examples that equal one of another label; 0 for a pipe, read once."""
-    train = plan.inputs.train
-    if not train.indexes:
-        return 0
-    with contextlib.suppress(DataError):  # the training has ended well, whatever has become of its data
-        return count_twins(itertools.islice(train.order().epoch(0), _MOST_COMPARED))
-    return 0
 
 
 @contextlib.contextmanager

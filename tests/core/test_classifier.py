@@ -9,7 +9,6 @@ from estimator_lab.base.errors import FlagError
 from estimator_lab.core import classifier
 from estimator_lab.core.endpoints import LOGITS, publish_all, published
 from estimator_lab.core.metrics import pr_curves
-from estimator_lab.core.metrics_text import counts_of_classes
 from estimator_lab.core.mistakes import MistakesHook
 from estimator_lab.core.model import Args
 from estimator_lab.core.params import ClassifierParams
@@ -148,13 +147,6 @@ def test_the_metrics_of_an_evaluation(graph):
     assert np.allclose(predicted['probabilities'], probabilities, atol=1e-6)
     assert predicted['classes'].tolist() == LOGITS_FOUND.argmax(1).tolist()
     assert spec.mode == MODES.EVAL and not spec.evaluation_hooks
-
-
-def test_the_examples_of_each_class_are_counted(graph):
-    found = metrics_of(spec_of(MODES.EVAL, params=replace(PARAMS, curves=True)))
-    right, in_class = LOGITS_FOUND.argmax(1) == IDS, [WEIGHTS * (id_ == IDS) for id_ in range(6)]
-    assert counts_of_classes(found) == tuple((each @ right, each.sum()) for each in in_class)
-    assert counts_of_classes({'accuracy': 1.0}) == ()
 
 
 @pytest.mark.parametrize(('classes', 'has_top_5'), [(5, False), (6, True)])

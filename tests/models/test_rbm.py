@@ -4,11 +4,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from estimator_lab import api
 from estimator_lab.models import rbm
 from estimator_lab.tf1 import tf
 from estimator_lab.training.precision import session_config
-from tests.support.altered_models import altered
 from tests.support.exact_rbm import states
 from tests.support.input_batches import numpy_input_fn
 from tests.support.processor import supports_bfloat16
@@ -116,11 +114,3 @@ def test_gaussian_units_learn_at_the_default_rate(tmp_path):
     found = made.evaluate(numpy_input_fn(images, batch_size=20))
     # Noise of variance 1 in 64 values: a machine that says the mean is wrong by 64.
     assert found['reconstruction_error'] < 66 and 'pseudo_log_likelihood' not in found
-
-
-@pytest.mark.slow
-def test_a_verdict_knows_how_many_steps_are_usual(pictures, monkeypatch, tmp_path):
-    told = altered(rbm.MODEL, judge=lambda seen: f'Usually {seen.usual_steps} steps.')
-    monkeypatch.setattr(rbm, 'MODEL', told)
-    run = api.fit('rbm', pictures[..., None], model_dir=tmp_path / 'run', say=None, max_steps=1, batch_size=4)
-    assert run.result.judgement == 'Usually 4500 steps.'

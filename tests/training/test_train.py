@@ -19,7 +19,7 @@ from estimator_lab.tf1 import tf
 from estimator_lab.training import inputs as inputs_module
 from estimator_lab.training.plan import make_plan
 from estimator_lab.training.position import CONSUMED
-from estimator_lab.training.train import newest_step, train, twins_of
+from estimator_lab.training.train import newest_step, train
 from tests.support.archive_files import encoded, picture, piped, write_tar
 from tests.support.exports import signatures_of
 from tests.support.small_runs import SMALL, opened, trained, values_in
@@ -68,23 +68,6 @@ def test_evaluation_labels_that_training_never_saw(settings, archive, tmp_path):
     result, lines = trained(settings(eval_data=[mixed]))
     assert any('6 of 24 evaluation images have labels that training never saw (n000009)' in x for x in lines)
     assert (result.metrics['unknown_labels'], result.metrics['total_examples']) == (6, 18)
-
-
-def test_training_examples_that_equal_one_of_another_label_are_counted(settings, archive, tmp_path):
-    """Of a pipe, and of what is gone since, none is known."""
-    assert twins_of(opened(settings())[0]) == 0
-    same = [
-        (f'{label}/{n}.png', encoded(picture(n % 3))) for label in ('n000000', 'n000001') for n in range(4)
-    ]
-    twins = write_tar(tmp_path / 'twins.tar', same)  # the fourth equals the first
-    plan = opened(settings(data=[str(twins)]))[0]
-    assert twins_of(plan) == 4
-    (tmp_path / 'labels.txt').write_text('n000000\nn000001\n')
-    with piped(tmp_path / 'pipe', twins.read_bytes()) as pipe:
-        once = settings(data=[str(pipe)], vocabulary=tmp_path / 'labels.txt')
-        assert twins_of(opened(once)[0]) == 0
-    twins.write_bytes(b'')
-    assert twins_of(plan) == 0
 
 
 @pytest.mark.slow

@@ -114,16 +114,12 @@ class Look:
       pixels: of images, their range, mean and deviation; None for other kinds, or if none can be decoded.
       mean_image: the mean image after scaling, float32 [height, width, channels]; None for other kinds.
       caution: a sentence for the user at the start; '' for none.
-      cause: why nothing can be learned from them, and the setting to try, as a clause; '' if that is unknown.
-      suspect: the same for what is a cause only if no other is known.
       floats: whether they have more levels than 8 bits hold.
     """
 
     pixels: SeenPixels | None = None
     mean_image: np.ndarray | None = None
     caution: str = ''
-    cause: str = ''
-    suspect: str = ''
     floats: bool = False
 
 

@@ -5,9 +5,7 @@ before it asks for the next one; and no such loop uses `enumerate`, which keeps 
 """
 
 import functools
-import hashlib
-import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -183,18 +181,6 @@ def or_why(use: Callable[[Any], T], data: Data | BadExampleError) -> T | BadExam
         return use(data)
     except BadExampleError as reason:
         return reason.with_traceback(None)  # which would keep the data alive
-
-
-def count_twins(members: Iterable[Member], at_once: int = 64) -> int:
-    """Returns how many examples have the data of an earlier one, and another label."""
-    labels: dict[bytes, str] = {}
-    count = 0
-    rest = iter(members)
-    while some := list(itertools.islice(rest, at_once)):
-        for member, data in zip(some, read_members(some), strict=True):
-            if not isinstance(data, BadExampleError):
-                count += labels.setdefault(hashlib.blake2b(data).digest(), member.label) != member.label
-    return count
 
 
 def unreadable(member: Member) -> BadExampleError | None:

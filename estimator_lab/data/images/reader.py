@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from estimator_lab.base.errors import option
 from estimator_lab.base.keys import IMAGE, UINT8_MAX, in_unit_range, to_bytes
 from estimator_lab.base.pixels import SeenPixels
 from estimator_lab.data.examples.kind import CONTRAST, Arrays, Kind, Look, ReaderOptions, Signature
-from estimator_lab.data.examples.member import BadExampleError, Member, or_why, read_members
+from estimator_lab.data.examples.member import BadExampleError, Member, read_members
 from estimator_lab.data.images.decode import (
     BACKGROUNDS,
     GREY,
@@ -25,7 +24,6 @@ from estimator_lab.data.images.decode import (
     open_image,
     prepared_formats,
     resize_pixels,
-    size_of,
 )
 from estimator_lab.data.images.fast_decode import decode_images_fast
 from estimator_lab.data.images.options import ImageOptions
@@ -202,7 +200,7 @@ class ImageKind(Kind):
 
 
 def _look_at(options: ImageOptions, members: Sequence[Member]) -> Look:
-    height, width, channels = options.shape
+    channels = options.shape.channels
     in_colour = options.shape._replace(channels=max(MODES))  # whether they have any is looked at, too
     plain = replace(options, shape=in_colour, augmentation=None, floats=True)
 
@@ -232,28 +230,11 @@ def _look_at(options: ImageOptions, members: Sequence[Member]) -> Look:
         if any(np.ptp(image) for image in pixels_on(other)):
             placed = f'transparent images are placed on {options.background}'
             cause = f'{cause}; {placed}: {option.background}={other}'
-        return replace(look, caution=f'Warning: {cause}.', cause=cause)
-    caution, suspects = '', []
+        return replace(look, caution=f'Warning: {cause}.')
     if channels == 1 and _are_coloured(colours):
         caution = f'Images are in colour, and are read as grey: {option.channels}=3 keeps their colours.'
-        suspects = [f'in colour, but are read as grey; try {option.channels}=3']
-    across, down = _usual_size(members)
-    if min(across / width, down / height) >= _MUCH_SMALLER:
-        small = f'of {across}x{down} pixels, but are read at {width}x{height}, where small objects vanish'
-        suspects.append(f'{small}; try crops around them, or a larger {option.image_size}=...')
-    suspect = f'the images are {". They are ".join(suspects)}.' if suspects else ''
-    return replace(look, caution=caution, suspect=suspect)
-
-
-def _usual_size(members: Sequence[Member]) -> tuple[int, int]:
-    """Returns the median of the widths of images, and that of their heights, in pixels."""
-    sizes = [
-        data.shape[1::-1] if isinstance(data, np.ndarray) else or_why(size_of, data)
-        for data in read_members(members)
-    ]
-    good = [size for size in sizes if not isinstance(size, BadExampleError)]
-    width, height = (statistics.median_low(column) for column in zip(*good, strict=True))
-    return width, height
+        return replace(look, caution=caution)
+    return look
 
 
 def _are_coloured(pixels: np.ndarray) -> bool:

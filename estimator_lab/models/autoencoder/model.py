@@ -18,7 +18,6 @@ from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
 from estimator_lab.core.abilities import HasNetwork
 from estimator_lab.core.endpoints import Endpoints, Layers, publish_all
-from estimator_lab.core.judgement import Seen, likely_cause
 from estimator_lab.core.layers import ActivationParams
 from estimator_lab.core.model import FINAL, Args, Model, Phase, Task, arguments
 from estimator_lab.core.noise import Noise, fixed_seeds, fresh_seed
@@ -36,7 +35,6 @@ from estimator_lab.models.autoencoder import head
 from estimator_lab.models.autoencoder.corruption import CORRUPTIONS, corrupt
 from estimator_lab.models.autoencoder.head import LOSSES, Reconstructed
 from estimator_lab.models.autoencoder.networks import STRIDE, code_size, decoder, encoder, unrolled
-from estimator_lab.models.boltzmann.judgement import judge_reconstructions
 from estimator_lab.models.boltzmann.machine import BERNOULLI
 from estimator_lab.models.boltzmann.pretraining import (
     PretrainingParams,
@@ -49,9 +47,6 @@ from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, 
 # With 1,500 digits of 8x8 pixels, the error is below that of principal components after 1,000 steps, but
 # not after the 470 of ten epochs.
 _LEAST_STEPS = 2000
-# A code as wide as this keeps more than half of the variance of digits and faces, of which 30 principal
-# components keep 96 % and 62 %.
-_WIDE, _HALF = 10, 0.5
 _NARROW = 0.1  # range of the pixels, as in 16-bit files that use few bits
 _LAYERS = {'dense': '1000-500-250-30', 'convolutional': ''}
 _OF_FEW_IMAGES = '30'
@@ -264,12 +259,6 @@ class Autoencoder(Model[Params], HasNetwork):
             for number in range(1, count + 1)
         ]
         return pretraining_phases(params, count, renames, _LEAST_STEPS)
-
-    def judge(self, seen: Seen) -> str:
-        """Returns a sentence on bad reconstructions; '' for others."""
-        wide = seen.metrics.get(keys.FLOATS_PER_IMAGE, 0) >= _WIDE
-        limit = {'limit': _HALF} if wide else {}
-        return judge_reconstructions(seen, keys.SQUARED_ERROR, likely_cause(seen), **limit)
 
 
 MODEL = Autoencoder()

@@ -14,7 +14,6 @@ from estimator_lab.base.settings import setting
 from estimator_lab.core import keys
 from estimator_lab.core.abilities import Draws, Generates, HasCompanions, HasNetwork
 from estimator_lab.core.endpoints import Layers
-from estimator_lab.core.judgement import Seen, judge_samples, likely_cause
 from estimator_lab.core.model import Model, Task, arguments
 from estimator_lab.core.noise import Noise
 from estimator_lab.core.params import SIZES, GradientParams, sizes, structural
@@ -27,7 +26,6 @@ from estimator_lab.tf1 import EstimatorSpec, Features, Mode, RunConfig, Tensor, 
 
 _SMALLEST_SIDE = 8
 _LEAST_STEPS = 1500  # after 450, on 1,437 digits of 8x8 pixels, samples are half-formed
-_WON = 0.9  # of images and samples together that the discriminator recognises
 _COARSEST_SIDE = 4  # of the last maps, at least
 _MOST_FILTERS = (128, 256)  # if the image is halved up to twice; more often
 _LEAST_FILTERS = 16
@@ -133,19 +131,6 @@ class Gan(Model[Params], HasNetwork, Draws, Generates, HasCompanions):
             keys.FRECHET_DISTANCE if params.judge else keys.DIVERSITY,
             higher_is_better=not params.judge,
             labelled=params.conditional,
-        )
-
-    def judge(self, seen: Seen) -> str:
-        """Returns a sentence on samples that are all alike, or a discriminator that has won; or ''."""
-        if alike := judge_samples(seen.metrics, likely_cause(seen)):
-            return alike
-        real, fake = (seen.metrics.get(f'discriminator_accuracy_{each}', 0.0) for each in ('real', 'fake'))
-        if (real + fake) / 2 < _WON:
-            return ''
-        cure = likely_cause(seen, f'try {hparam.diff_augment}=true, or a smaller {hparam.learning_rate}=...')
-        return (
-            f'The discriminator has won: it recognises {real:.0%} of the images and {fake:.0%} of the '
-            f'samples: {cure}'
         )
 
 

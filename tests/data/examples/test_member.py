@@ -1,13 +1,11 @@
 """Members: their names for people, and reading those of several sources together."""
 
-import numpy as np
 import pytest
 
 from estimator_lab.data.examples.member import (
     MAX_MEMBER_BYTES,
     BadExampleError,
     Member,
-    count_twins,
     read_members,
 )
 
@@ -43,15 +41,3 @@ def test_members_of_a_source_are_read_together_and_keep_their_order():
     assert members[0].read().data == b'a1' and members[0].read().source is None
     with pytest.raises(BadExampleError, match='it claims'):
         members[-1].read()
-
-
-def test_twins_are_equal_data_under_other_labels():
-    """The third and the last equal the first, under another label; the fourth equals it under the same."""
-    pairs = [('a', b'one'), ('a', b'two'), ('b', b'one'), ('a', b'one'), ('b', b'three'), ('c', b'one')]
-    members = [Member('x.tar', str(n), label=label, data=data) for n, (label, data) in enumerate(pairs)]
-    bad = members[2]._replace(data=BadExampleError('it is bad'))
-    for at_once in (1, 2, 64):
-        assert count_twins(members, at_once) == 2
-        assert count_twins([*members[:2], bad, bad, *members[3:]], at_once) == 1
-    pixels = [np.zeros((2, 2, 1)), np.ones((2, 2, 1)), np.zeros((2, 2, 1))]
-    assert count_twins([Member('', str(n), label=str(n), data=data) for n, data in enumerate(pixels)]) == 1

@@ -25,8 +25,8 @@ _TAGS = {
     'scalar': re.compile(rf'{_NAME}(/{_NAME})?'),
     'image': re.compile(rf'images/{_NAME}/image'),
     'histogram': re.compile(rf'(weights(/{_NAME})+|(activations|outputs)(/{_NAME})+)'),
-    # of TensorBoard's own plugins, what a verdict reads, and what Estimator writes about its checkpoints
-    'other': re.compile(r'pr_curves/.*/0|class_counts/0|_hparams_/session_start_info|checkpoint_path'),
+    # of TensorBoard's own plugins, and what Estimator writes about its checkpoints
+    'other': re.compile(r'pr_curves/.*/0|_hparams_/session_start_info|checkpoint_path'),
 }
 
 Tags = Mapping[tuple[str, str], set[int]]
@@ -61,14 +61,6 @@ def the_trained_model_opens(subject: Subject) -> None:
     for name, value in subject.hparams.items():
         found = getattr(trained.params, name)
         assert found == value, f'The opened model has {name}={found}, not {value}.'
-
-
-def the_verdict_is_one_sentence(subject: Subject) -> None:
-    """`Model.judge` says nothing of a good result, and one sentence of a bad one, such as of so few steps."""
-    said = subject.run.result.judgement
-    assert isinstance(said, str) and said.isprintable() and said[-1:] in ('', '.'), (
-        f'The verdict is {said!r}.'
-    )
 
 
 def an_example_is_inspected(subject: Subject) -> None:
@@ -213,7 +205,6 @@ CHECKS = (
     training_reaches_its_last_step,
     resuming_is_exact,
     the_trained_model_opens,
-    the_verdict_is_one_sentence,
     an_example_is_inspected,
     samples_are_images_of_their_seed,
     an_export_predicts_the_same,
