@@ -234,8 +234,9 @@ def test_gan_makes_images_of_noise(example, archive, tmp_path):
 def test_all_second_order_optimizers_learn(example, archive):
     losses = example('second_order').main(DemoPaths(archive, archive), steps=5)
     assert list(losses) == ['Adam', 'L-BFGS', 'conjugate gradients', 'Hessian-free']
+    adam = losses.pop('Adam')  # five steps may take it above chance, as the seed of the weights has it
     assert all(loss < 1.35 for loss in losses.values())  # log 4 = 1.386 is chance
-    assert min(losses, key=losses.__getitem__) != 'Adam'
+    assert min(losses.values()) < adam
 
 
 @pytest.mark.slow
